@@ -1,0 +1,1 @@
+"""Calibration: raw score to MOS, intervals, INT8 calibration frames."""

@@ -1,0 +1,1 @@
+"""Export of students: ONNX, INT8, acceptance."""
