@@ -104,9 +104,7 @@ def color_coefficients(
     return np.floor(real * (1 << COEF_BITS) + 0.5).astype(np.int64), zero
 
 
-def _to_rgb(
-    samples: list[NDArray[np.int64]], fraction_bits: int, frame: Frame
-) -> NDArray[np.uint8]:
+def _to_rgb(samples: list[NDArray[np.int64]], fraction_bits: int, frame: Frame) -> NDArray[np.uint8]:
     """Three components [224, 224] with `fraction_bits` fraction bits to uint8 [3, 224, 224]."""
     coefs, zero = color_coefficients(frame.format, frame.matrix, frame.range)
     shift = COEF_BITS + fraction_bits
@@ -199,8 +197,7 @@ def fragments_view(
     ys = _fragment_index(r.y, r.height, fragment_starts(r.height) if starts_y is None else starts_y)
     xs = _fragment_index(r.x, r.width, fragment_starts(r.width) if starts_x is None else starts_x)
     samples = [
-        plane[np.ix_(ys // sub_y, xs // sub_x)].astype(np.int64)
-        for plane, sub_x, sub_y in components(frame)
+        plane[np.ix_(ys // sub_y, xs // sub_x)].astype(np.int64) for plane, sub_x, sub_y in components(frame)
     ]
     return _to_rgb(samples, 0, frame)
 
