@@ -1,1 +1,1 @@
-""""""
+"""The `leaf-edge` command: one module per verb, no logic of its own."""

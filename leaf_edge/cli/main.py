@@ -1,0 +1,114 @@
+"""The `leaf-edge` command: finds the verb, runs it, turns errors into one line and an exit code.
+
+A verb is a module of this package with two functions:
+    add_parser(subparsers) -> argparse.ArgumentParser    its options and help
+    run(args: argparse.Namespace) -> int                 its work; returns an `ExitCode`
+and a line in `VERBS`. Only the module of the verb that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from leaf_edge import __version__
+from leaf_edge.cli.exit_codes import ExitCode, OutputError, UsageError, epilog
+
+VERBS: dict[str, tuple[str, str]] = {
+    # verb: (module, one line for the list of verbs)
+    "score": ("leaf_edge.cli.score", "score images, folders, videos and raw streams"),
+}
+
+_EXAMPLES = """\
+  leaf-edge score clip.mp4                              scores to the terminal
+  leaf-edge score photos/ --output scores.csv           one row for each image
+  leaf-edge score clip.mp4 --every 5 --plot clip.png    every fifth frame, and a picture"""
+
+
+def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The parser with all verbs by name and the options of `chosen` only."""
+    parser = argparse.ArgumentParser(
+        prog="leaf-edge",
+        description="Image quality for cameras: score frames, gate streams, train and export the models.",
+        epilog=epilog(_EXAMPLES),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"leaf-edge {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
+    for name, (module, summary) in VERBS.items():
+        if name == chosen:
+            importlib.import_module(module).add_parser(verbs)
+        else:
+            verbs.add_parser(name, help=summary)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns the exit status; never raises for a foreseen failure."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    try:
+        _interrupt_on_sigterm()
+        args = build_parser(chosen if chosen in VERBS else None).parse_args(arguments)
+        status = int(importlib.import_module(VERBS[args.verb][0]).run(args))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whatever is still buffered has no reader: keep the interpreter's last flush quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return ExitCode.PIPE
+    except KeyboardInterrupt:
+        print("leaf-edge: interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        if os.environ.get("LEAF_DEBUG") == "1":
+            raise
+        print(f"leaf-edge: {_describe(error)}", file=sys.stderr)
+        return _exit_code(error)
+
+
+def _interrupt_on_sigterm() -> None:
+    """SIGTERM unwinds as Ctrl-C does, so that temporary files go."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    try:
+        signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:
+        return  # not the main thread: the host program owns the signals
+
+
+def _exit_code(error: Exception) -> ExitCode:
+    from leaf_edge.bundle.errors import BundleError
+    from leaf_edge.extras import MissingExtraError
+    from leaf_edge.frames.frame import FrameError
+
+    table: tuple[tuple[type[Exception], ExitCode], ...] = (
+        (UsageError, ExitCode.USAGE),
+        (OutputError, ExitCode.OUTPUT),
+        (BundleError, ExitCode.BUNDLE),
+        (MissingExtraError, ExitCode.EXTRA),
+        (FrameError, ExitCode.INPUT),
+        (OSError, ExitCode.INPUT),
+    )
+    return next((code for kind, code in table if isinstance(error, kind)), ExitCode.INTERNAL)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    text = str(error) or type(error).__name__
+    if _exit_code(error) is ExitCode.INTERNAL:
+        return f"unexpected {type(error).__name__}: {text} (LEAF_DEBUG=1 shows where)"
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
