@@ -1,0 +1,104 @@
+# LEAF-Edge: from a fresh clone to a scored clip, the tests, the checks and the benchmarks.
+# `make help` lists the targets. Everything is installed into .venv; pip's own configuration says from where.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+VENV_BENCH := .venv-bench
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+JOBS ?= $(shell nproc)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST_ARGS ?=
+WEIGHTS ?= ../shared/weights
+
+BUILD_TOOLS := cmake==4.4.5 ninja==1.13.2
+NATIVE := CMakeLists.txt $(shell find runtime -type f -not -name '*.md')
+CXX_SOURCES := $(shell find runtime -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
+
+say = @echo "==> $(1)"
+
+.PHONY: help demo test test-cpp test-python cross lint bench format clean
+help: ## this list
+	@echo "LEAF-Edge. Targets:"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "Variables: PYTHON=/path/to/python3   APT=no (install no system package)   PYTEST_ARGS='-k gate'"
+
+demo: $(STAMPS)/demo ## make a clip with known faults, score it, gate it, show what was found
+	$(call say,making, scoring and gating the demo clip; results in out/demo/)
+	@$(BIN)/leaf-edge demo
+
+test: test-cpp test-python ## every test: C++, Python, and NEON under qemu
+
+test-cpp: $(STAMPS)/dev
+	$(call say,C++ tests: building in build/cpp)
+	@mkdir -p build
+	@$(BIN)/cmake -S . -B build/cpp -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" \
+	    -DLEAF_TESTS=ON -DLEAF_PYTHON=OFF >build/cpp.log 2>&1 || { cat build/cpp.log; exit 1; }
+	@$(BIN)/cmake --build build/cpp -j $(JOBS)
+	@$(BIN)/ctest --test-dir build/cpp --output-on-failure --no-tests=error
+
+test-python: $(STAMPS)/dev cross
+	$(call say,Python tests)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+cross: ## the aarch64 compiler and qemu, where they can be installed
+	@scripts/system_packages.sh cross
+
+lint: $(STAMPS)/dev ## ruff, mypy --strict, clang-format; changes nothing
+	$(call say,ruff)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	$(call say,mypy --strict)
+	@scripts/typecheck.sh $(BIN)/python
+	$(call say,clang-format)
+	@$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
+
+format: $(STAMPS)/dev ## rewrite the sources in the house format
+	@$(BIN)/ruff check --fix-only -q .
+	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(CXX_SOURCES)
+
+bench: $(STAMPS)/demo $(STAMPS)/brisque ## the views against OpenCV; leaf-s and leaf-m against BRISQUE
+	$(call say,the two views)
+	@$(BIN)/python -m leaf_edge.bench.views
+	$(call say,frame to score)
+	@$(BIN)/python -m leaf_edge.bench.compare --brisque-python $(VENV_BENCH)/bin/python \
+	    --brisque $(WEIGHTS)/brisque_model_live.yml $(WEIGHTS)/brisque_range_live.yml
+
+clean: ## remove what was built and installed here
+	rm -rf $(VENV) $(VENV_BENCH) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(STAMPS)/venv:
+	$(call say,looking for Python >= 3.11 and a C++ compiler)
+	@python=$$(scripts/system_packages.sh build) && echo "    using $$python" && $$python -m venv $(VENV)
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+# Build tools of pyproject.toml, installed once: building without isolation keeps rebuilds incremental.
+$(STAMPS)/tools: $(STAMPS)/venv pyproject.toml
+	$(call say,installing the build tools into $(VENV))
+	@$(PIP) install -q $(BUILD_TOOLS) $$($(BIN)/python -c \
+	    'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
+	@touch $@
+
+$(STAMPS)/demo: $(STAMPS)/tools pyproject.toml $(NATIVE)
+	$(call say,building LEAF-Edge and installing it with what the demo needs (about a minute the first time))
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install -q --no-build-isolation -e '.[demo]'
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/tools pyproject.toml $(NATIVE)
+	$(call say,building LEAF-Edge and installing it with PyTorch and the test tools (minutes the first time))
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install -q --no-build-isolation -e '.[demo,train,dev]'
+	@touch $(STAMPS)/demo $@
+
+# OpenCV's BRISQUE is in its contrib package, which cannot share a folder with the plain one: a venv of its own.
+$(STAMPS)/brisque: $(STAMPS)/venv pyproject.toml
+	$(call say,installing OpenCV contrib for BRISQUE into $(VENV_BENCH))
+	@$(BIN)/python -m venv $(VENV_BENCH)
+	@$(VENV_BENCH)/bin/python -m pip --disable-pip-version-check install -q 'numpy>=2.0,<3' \
+	    "$$(sed -n 's/.*"opencv-python-headless\(==[^"]*\)".*/opencv-contrib-python-headless\1/p' pyproject.toml)"
+	@touch $@

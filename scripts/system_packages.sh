@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Finds what the build needs from the system, and installs what is missing through apt-get.
+#   scripts/system_packages.sh build    Python >= 3.11 (venv, headers) and a C++ compiler; prints the Python
+#   scripts/system_packages.sh cross    aarch64 compiler and qemu for the NEON tests; never fails
+# Environment: PYTHON=path chooses the interpreter; APT=no installs nothing and only says what is missing.
+set -eu
+
+say() { echo "==> $*" >&2; }
+
+usable_python() {
+  # ensurepip is what Debian's pythonX-venv adds; Python.h what pythonX-dev adds
+  "$1" - 2>/dev/null <<'EOF'
+import ensurepip, os, sys, sysconfig, venv
+header = os.path.join(sysconfig.get_path("include"), "Python.h")
+sys.exit(not (sys.version_info >= (3, 11) and os.path.isfile(header)))
+EOF
+}
+
+find_python() {
+  local name
+  for name in ${PYTHON:-python3 python3.11 python3.12 python3.13}; do
+    if command -v "$name" >/dev/null && usable_python "$name"; then
+      command -v "$name"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# The distribution's own Python where it is new enough, else its 3.11 (Ubuntu 22.04).
+python_packages() {
+  if [ "${python_candidate:=$(apt-cache policy python3 2>/dev/null | sed -n 's/ *Candidate: *//p')}" ] &&
+    dpkg --compare-versions "${python_candidate#*:}" ge 3.11; then
+    echo python3 python3-venv python3-dev
+  else
+    echo python3.11 python3.11-venv python3.11-dev
+  fi
+}
+
+# install PACKAGE...: with the rights at hand, or fails and prints the command.
+install() {
+  local command="apt-get update && apt-get install -y --no-install-recommends $*"
+  local as_root=()
+  if [ "${APT:-yes}" = no ] || ! command -v apt-get >/dev/null; then
+    say "please install: $*"
+    say "on Debian or Ubuntu, as root: $command"
+    return 1
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null || ! { sudo -n true 2>/dev/null || { [ "$ask" = yes ] && [ -t 0 ]; }; }; then
+      say "missing, and no right to install it; as root run: $command"
+      return 1
+    fi
+    as_root=(sudo)
+  fi
+  say "installing with apt-get: $*"
+  "${as_root[@]}" apt-get update -qq >&2 &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -qq -y --no-install-recommends "$@" >&2
+}
+
+case "${1:-}" in
+  build)
+    ask=yes
+    missing=()
+    if ! find_python >/dev/null; then
+      if [ -n "${PYTHON:-}" ]; then
+        say "PYTHON=$PYTHON is not a Python >= 3.11 with venv and headers (pythonX-venv, pythonX-dev)"
+        exit 1
+      fi
+      command -v apt-cache >/dev/null && [ "$(id -u)" -eq 0 ] && [ "${APT:-yes}" != no ] &&
+        ! apt-cache policy python3 | grep -q 'Candidate: [0-9]' && apt-get update -qq >&2
+      read -ra missing <<<"$(python_packages)"
+    fi
+    command -v g++ >/dev/null || command -v clang++ >/dev/null || missing+=(g++)
+    if [ ${#missing[@]} -gt 0 ]; then
+      install "${missing[@]}"
+    fi
+    find_python || {
+      say "no Python >= 3.11 with venv and headers; name one with PYTHON=/path/to/python3"
+      exit 1
+    }
+    ;;
+  cross)
+    ask=no
+    missing=()
+    command -v aarch64-linux-gnu-g++ >/dev/null || missing+=(g++-aarch64-linux-gnu)
+    command -v qemu-aarch64-static >/dev/null || command -v qemu-aarch64 >/dev/null ||
+      missing+=(qemu-user-static)
+    if [ ${#missing[@]} -gt 0 ] && ! install "${missing[@]}"; then
+      say "going on without: the NEON tests will be skipped"
+    fi
+    ;;
+  *)
+    echo "usage: $0 build|cross" >&2
+    exit 2
+    ;;
+esac
