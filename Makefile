@@ -85,14 +85,20 @@ $(STAMPS)/tools: $(STAMPS)/venv pyproject.toml
 	    'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
 	@touch $@
 
+# An editable install by scikit-build-core also puts the checkout and the folder above it on the module
+# path, where export/ and calibration/ would become packages of their own; its import hook needs neither.
+trim_path = sed -i '/^\//d' $(VENV)/lib/python3*/site-packages/_editable_skbc_leaf_edge.pth
+
 $(STAMPS)/demo: $(STAMPS)/tools pyproject.toml $(NATIVE)
 	$(call say,building LEAF-Edge and installing it with what the demo needs (about a minute the first time))
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install -q --no-build-isolation -e '.[demo]'
+	@$(trim_path)
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/tools pyproject.toml $(NATIVE)
 	$(call say,building LEAF-Edge and installing it with PyTorch and the test tools (minutes the first time))
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install -q --no-build-isolation -e '.[demo,train,dev]'
+	@$(trim_path)
 	@touch $(STAMPS)/demo $@
 
 # OpenCV's BRISQUE is in its contrib package, which cannot share a folder with the plain one: a venv of its own.

@@ -7,7 +7,7 @@ The clip is H.264 4:2:0 in an MP4, BT.709 with limited range, and says so in its
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -111,7 +111,12 @@ class Clip:
     stretches: list[Stretch]
 
 
-def make_clip(folder: Path, progress: Callable[[int, int], None] | None = None) -> Clip:
+def make_clip(
+    folder: Path,
+    shots: tuple[Shot, ...] = SHOTS,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Clip:
     """Write `demo.mp4` and `demo.json` (the stretches, the photographs' credits) into `folder`.
 
     progress: called with (frames done, frames in all). Raises MissingExtraError without the extra
@@ -120,19 +125,19 @@ def make_clip(folder: Path, progress: Callable[[int, int], None] | None = None) 
     folder.mkdir(parents=True, exist_ok=True)
     video, truth = folder / "demo.mp4", folder / "demo.json"
     part = folder / "demo.part.mp4"
-    total = len(SHOTS) * round(SHOT_S * FPS)
+    total = len(shots) * round(SHOT_S * FPS)
     try:
-        _encode(part, progress, total)
+        _encode(part, render(shots), lambda done: progress and progress(done, total))
         part.replace(video)
     finally:
         part.unlink(missing_ok=True)
-    clip = Clip(video, truth, total, stretches())
+    clip = Clip(video, truth, total, stretches(shots))
     about: dict[str, Any] = {
         "video": video.name,
         "frames": total,
         "fps": FPS,
         "stretches": [asdict(stretch) for stretch in clip.stretches],
-        "photographs": [shot.credit for shot in SHOTS],
+        "photographs": [shot.credit for shot in shots],
     }
     text_part = truth.with_suffix(".json.part")
     text_part.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -140,7 +145,7 @@ def make_clip(folder: Path, progress: Callable[[int, int], None] | None = None) 
     return clip
 
 
-def _encode(path: Path, progress: Callable[[int, int], None] | None, total: int) -> None:
+def _encode(path: Path, images: Iterable[Image], each: Callable[[int], object]) -> None:
     av = require("av", "demo")
     from av.video.reformatter import ColorRange, Colorspace
 
@@ -151,13 +156,12 @@ def _encode(path: Path, progress: Callable[[int, int], None] | None, total: int)
         context = stream.codec_context
         context.color_primaries = context.color_trc = context.colorspace = 1  # 1: BT.709 (H.273)
         context.color_range = ColorRange.MPEG
-        for done, image in enumerate(render(), start=1):
+        for done, image in enumerate(images, start=1):
             rgb = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame = rgb.reformat(
                 format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
             frame.pts, frame.time_base = done - 1, Fraction(1, FPS)
             container.mux(stream.encode(frame))
-            if progress is not None:
-                progress(done, total)
+            each(done)
         container.mux(stream.encode(None))
