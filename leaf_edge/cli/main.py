@@ -23,6 +23,7 @@ from leaf_edge.cli.exit_codes import ExitCode, OutputError, UsageError, epilog
 VERBS: dict[str, tuple[str, str]] = {
     # verb: (module, one line for the list of verbs)
     "score": ("leaf_edge.cli.score", "score images, folders, videos and raw streams"),
+    "train": ("leaf_edge.cli.train", "train a student on rated photographs and synthetic faults"),
 }
 
 _EXAMPLES = """\

@@ -24,15 +24,24 @@ _TO_LINEAR = np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.055) / 1.0
 
 def _to_codes(linear: NDArray[np.float64]) -> NDArray[np.float64]:
     linear = np.clip(linear, 0.0, 1.0)
-    return 255.0 * np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    codes: NDArray[np.float64] = np.where(
+        linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055
+    )
+    return 255.0 * codes
 
 
 def _round(values: NDArray[np.floating]) -> Image:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
 def _scale(image: Image) -> float:
     return float(np.sqrt(min(image.shape[:2]) / 512))
+
+
+def _filter(image: Image, kernel: NDArray[np.float64]) -> Image:
+    return np.asarray(
+        cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101), np.uint8
+    )
 
 
 def _defocus(image: Image, severity: float, rng: np.random.Generator) -> Image:
@@ -42,8 +51,7 @@ def _defocus(image: Image, severity: float, rng: np.random.Generator) -> Image:
     grid = np.hypot(*np.mgrid[-half : half + 1, -half : half + 1])
     kernel = np.clip(radius + 0.5 - grid, 0, 1)
     # below half a pixel the disk would be the identity; a blend keeps small severities visible
-    blurred = cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
-    return blurred
+    return _filter(image, kernel)
 
 
 def _motion_blur(image: Image, severity: float, rng: np.random.Generator) -> Image:
@@ -58,7 +66,7 @@ def motion_blur(image: Image, severity: float, angle: float) -> Image:
     c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
     along, across = np.abs(x * c + y * s), np.abs(y * c - x * s)
     kernel = np.clip(length / 2 + 0.5 - along, 0, 1) * np.clip(1 - across, 0, 1)
-    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT_101)
+    return _filter(image, kernel)
 
 
 def _noise(image: Image, severity: float, rng: np.random.Generator) -> Image:
@@ -100,7 +108,7 @@ def _compression(image: Image, severity: float, rng: np.random.Generator) -> Ima
     ok, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
         raise RuntimeError("OpenCV could not encode a JPEG")
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
 def _banding(image: Image, severity: float, rng: np.random.Generator) -> Image:
@@ -110,7 +118,8 @@ def _banding(image: Image, severity: float, rng: np.random.Generator) -> Image:
     """
     levels = 5 * (64 / 5) ** (1 - severity)
     smooth = cv2.bilateralFilter(image, 5, 12, 2)
-    return _round(np.rint(np.arange(256) / 255 * (levels - 1)) * (255 / (levels - 1)))[smooth]
+    tone = _round(np.rint(np.arange(256) / 255 * (levels - 1)) * (255 / (levels - 1)))
+    return np.asarray(tone[smooth], np.uint8)
 
 
 _APPLY: dict[str, Callable[[Image, float, np.random.Generator], Image]] = {

@@ -1,0 +1,112 @@
+"""`leaf-edge train`: a student from photographs with MOS and synthetic camera faults."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
+from leaf_edge.extras import require
+
+_EXAMPLES = """\
+  leaf-edge train --data biq2021/ --imagenet mobilenetv2.safetensors --output runs/leaf-m
+  leaf-edge train --size leaf-s --data biq2021/ --teacher runs/leaf-m/best.pt --frozen-blocks 0 \\
+      --lr 5e-4 --output runs/leaf-s
+  leaf-edge train --views fragments --epochs 6 --data biq2021/ --imagenet mobilenetv2.safetensors \\
+      --output runs/fragments
+
+The same command on a run that was stopped goes on with it."""
+
+_HELP = {
+    "size": "leaf-m or leaf-s",
+    "views": "both, global or fragments (ablations)",
+    "epochs": "passes over the rated photographs",
+    "rated": "rated photographs in a batch",
+    "chains": "synthetic chains of 4 pictures in a batch",
+    "lr": "peak learning rate of the backbone",
+    "head_lr": "peak learning rate of the heads",
+    "weight_decay": "AdamW's",
+    "warmup": "steps to the peak",
+    "ema": "decay of the averaged weights",
+    "frozen_blocks": "blocks that keep their initial weights, with the stem; 0 trains all",
+    "patience": "epochs without a better validation SRCC before it stops",
+    "seed": "of everything random",
+}
+
+
+def add_parser(verbs: Any) -> argparse.ArgumentParser:
+    """Options of `leaf-edge train`; the defaults are those of `TrainConfig`."""
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "train",
+        help="train a student",
+        description=__doc__,
+        epilog=epilog(_EXAMPLES),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with mos.csv and images/ (BIQ2021)")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--imagenet", type=Path, help="safetensors with MobileNetV2's weights to start from")
+    parser.add_argument("--teacher", type=Path, help="larger student to start from and distil")
+    parser.add_argument("--threads", type=int, help="of torch (default: all cores)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    for name, text in _HELP.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=text)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, and prints the best validation agreement."""
+    torch = require("torch", "train")
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from leaf_edge.datasets import biq2021
+    from leaf_edge.student.train import Progress as Step
+    from leaf_edge.student.train import TrainConfig, run_training
+
+    if args.imagenet and args.teacher:
+        raise UsageError("--imagenet and --teacher both give initial weights; use one of them")
+    if not (args.imagenet or args.teacher):
+        raise UsageError("no initial weights: give --imagenet FILE, or --teacher CHECKPOINT")
+    given: dict[str, Any] = {}
+    try:
+        for field in fields(TrainConfig):
+            if hasattr(args, field.name):
+                given[field.name] = type(field.default)(getattr(args, field.name))  # type: ignore[misc]
+        config = TrainConfig(**given)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    samples = biq2021.load(args.data)
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}  val SRCC {task.fields[srcc]}"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None, epoch=1, loss=0.0, srcc="-")
+
+        def on_step(step: Step) -> None:
+            srcc = f"{step.validation.srcc:.4f}" if step.validation else "-"
+            bar.update(
+                task, completed=step.step, total=step.steps, epoch=step.epoch, loss=step.loss, srcc=srcc
+            )
+
+        best = run_training(
+            config, samples, args.output, imagenet=args.imagenet, teacher=args.teacher, on_step=on_step
+        )
+    checkpoint = args.output / "best.pt"
+    if args.json:
+        json.dump({"checkpoint": str(checkpoint), "validation": best._asdict()}, sys.stdout)
+        print()
+    else:
+        print(f"{checkpoint}: validation SRCC {best.srcc:.4f}, PLCC {best.plcc:.4f}, N {best.pictures}")
+    return ExitCode.OK

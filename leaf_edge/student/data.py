@@ -1,0 +1,148 @@
+"""Training batches: photographs with MOS and synthetic chains, as views.
+
+A batch is a function of (seed, step) alone, so that a resumed run sees what an uninterrupted one
+would have seen, whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from leaf_edge.contract import FAULTS, mos_to_unit
+from leaf_edge.datasets.biq2021 import Sample
+from leaf_edge.datasets.faults import Image
+from leaf_edge.datasets.synthetic import CHAIN, make_chain
+from leaf_edge.frames.frame import Frame
+from leaf_edge.views import GRID, PATCH, make_views
+
+CLEAN_MOS = 3.9
+"""Photographs rated this or better are clean enough to be the start of a synthetic chain."""
+
+_CHROMA_420 = 0.3  # share of pictures that pass through 4:2:0 limited range, as a camera stream does
+
+
+@dataclass(frozen=True)
+class Batch:
+    """views: uint8 [R + C * CHAIN, 2, 3, 224, 224]: R rated photographs, then C chains.
+    mos: float32 [R], 0..1. severity: float32 [C, CHAIN]. faults: float32 [C * CHAIN, 8]."""
+
+    views: NDArray[np.uint8]
+    mos: NDArray[np.float32]
+    severity: NDArray[np.float32]
+    faults: NDArray[np.float32]
+
+
+def read_rgb(path: Path) -> Image:
+    """A picture as uint8 RGB [height, width, 3]. Raises ValueError naming a file that is not one."""
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise ValueError(f"{path} cannot be decoded; expected a picture")
+    return np.asarray(image, np.uint8)
+
+
+def views_of(image: Image) -> NDArray[np.uint8]:
+    """The runtime's views of an RGB picture: uint8 [2, 3, 224, 224]."""
+    return make_views(Frame.from_array(image))
+
+
+def _fragments(image: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The fragments view with each patch moved inside its cell; uint8 [3, 224, 224]."""
+
+    def index(length: int) -> NDArray[np.int64]:
+        edges = np.arange(GRID + 1) * length // GRID
+        room = np.maximum(np.diff(edges) - PATCH, 0)
+        starts = edges[:-1] + rng.integers(0, room + 1)
+        if length >= PATCH:
+            starts = np.minimum(starts, length - PATCH)
+        pixels: NDArray[np.int64] = (starts[:, None] + np.arange(PATCH)).reshape(-1)
+        return np.clip(pixels, 0, length - 1)
+
+    y, x = index(image.shape[0]), index(image.shape[1])
+    return np.ascontiguousarray(image[y][:, x].transpose(2, 0, 1))
+
+
+def training_views(image: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Views of a picture under label-preserving changes: uint8 [2, 3, 224, 224]."""
+    if rng.random() < 0.5:
+        image = np.ascontiguousarray(image[:, ::-1])
+    if rng.random() < _CHROMA_420:
+        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        yuv = cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420)
+        image = np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB_I420), np.uint8)
+    views = views_of(image)
+    views[1] = _fragments(image, rng)
+    return views
+
+
+def _crop(image: Image, rng: np.random.Generator, least: float, widest: float) -> Image:
+    """A random window of at least `least` of each side; its aspect up to `widest`."""
+    h, w = image.shape[:2]
+    new_w = max(PATCH, round(w * rng.uniform(least, 1)))
+    new_h = max(PATCH, min(h, round(new_w / rng.uniform(1, widest))))
+    y, x = rng.integers(h - new_h + 1), rng.integers(w - new_w + 1)
+    return image[y : y + new_h, x : x + new_w]
+
+
+class Batches:
+    """Batches of a training run; see the module.
+
+    samples: rated photographs (the training side). rated, chains: how many of each in a batch.
+    """
+
+    def __init__(self, samples: Sequence[Sample], rated: int, chains: int, seed: int) -> None:
+        self.samples = list(samples)
+        self.rated, self.chains, self.seed = rated, chains, seed
+        self.clean = [s.path for s in samples if s.mos >= CLEAN_MOS]
+        if len(self.samples) < rated or (chains and not self.clean):
+            raise ValueError(
+                f"{len(self.samples)} rated photographs, {len(self.clean)} of them clean (MOS {CLEAN_MOS} or "
+                f"better); expected at least {rated} and 1"
+            )
+        self.steps_per_epoch = len(self.samples) // rated
+
+    def at(self, step: int) -> Batch:
+        """The batch of a step, counted from 0 over all epochs."""
+        epoch, within = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
+        rng = np.random.default_rng([self.seed, epoch, within])
+        chosen = [self.samples[i] for i in order[within * self.rated : (within + 1) * self.rated]]
+        views = [training_views(_crop(read_rgb(s.path), rng, 0.9, 1.1), rng) for s in chosen]
+        severity, faults = [], []
+        for k in range(self.chains):
+            fault = FAULTS[(step * self.chains + k) % len(FAULTS)]
+            image = _crop(read_rgb(self.clean[rng.integers(len(self.clean))]), rng, 0.75, 1.8)
+            chain = make_chain(image, fault, rng)
+            # the same patches and flip along the chain: only the fault differs
+            seed = int(rng.integers(1 << 31))
+            views += [training_views(picture, np.random.default_rng(seed)) for picture in chain.images]
+            severity.append(chain.severity)
+            faults.append(chain.faults)
+        return Batch(
+            np.stack(views),
+            np.array([mos_to_unit(s.mos) for s in chosen], np.float32),
+            np.array(severity, np.float32).reshape(-1, CHAIN),
+            np.concatenate(faults) if faults else np.zeros((0, len(FAULTS)), np.float32),
+        )
+
+    def stream(self, begin: int, end: int, workers: int = 2) -> Iterator[Batch]:
+        """Batches of steps [begin, end), made ahead in threads."""
+        with ThreadPoolExecutor(workers) as pool:
+            ahead: deque[Future[Batch]] = deque()
+            try:
+                for step in range(begin, end):
+                    ahead.append(pool.submit(self.at, step))
+                    if len(ahead) > 2 * workers:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()

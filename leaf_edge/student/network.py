@@ -1,0 +1,208 @@
+"""The student: a MobileNetV2-class backbone shared by both views, and three heads.
+
+ReLU6 throughout, no squeeze-and-excitation, no batch normalisation (its affine form is folded into the
+convolutions of the initial weights), so that what is trained is what is quantised. Architecture:
+MobileNetV2 (Sandler et al., 2018, arXiv 1801.04381), table 2, with TensorFlow's SAME padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from leaf_edge.contract import FAULTS
+
+# (output channels, stride) of the 17 inverted residual blocks at width 1.0
+_BLOCKS = (
+    *((16, 1),),
+    *((24, 2), (24, 1)),
+    *((32, 2), (32, 1), (32, 1)),
+    *((64, 2), (64, 1), (64, 1), (64, 1)),
+    *((96, 1), (96, 1), (96, 1)),
+    *((160, 2), (160, 1), (160, 1)),
+    *((320, 1),),
+)
+
+
+def _round8(channels: float) -> int:
+    """To a multiple of 8, never losing more than a tenth (MobileNet's rule)."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """Shape of a student; stored in its checkpoints.
+
+    width: multiplies the residual stream's channels. expansion: hidden channels of each block, as
+    a multiple of its input (6 in MobileNetV2). head: channels of the last 1x1 convolution, for
+    each view. joint: units of the layer that joins both views. views: which views are used
+    ("both", or "global" or "fragments" for ablations; the features of the other are zero).
+    """
+
+    width: float = 1.0
+    expansion: float = 6.0
+    head: int = 1280
+    joint: int = 256
+    views: str = "both"
+
+    def __post_init__(self) -> None:
+        if self.views not in ("both", "global", "fragments"):
+            raise ValueError(f"views is {self.views!r}; expected both, global or fragments")
+        if not (0 < self.width <= 4 and 0 < self.expansion <= 12 and self.head > 0 and self.joint > 0):
+            raise ValueError(f"student sizes out of range: {self}")
+
+
+class Conv(nn.Module):
+    """Convolution with bias and TensorFlow SAME padding, then ReLU6 unless `linear`."""
+
+    def __init__(
+        self, cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1, linear: bool = False
+    ) -> None:
+        super().__init__()
+        # an even input with stride 2 needs one row and column, at the bottom and right only
+        self.pad_end = kernel > 1 and stride == 2
+        padding = 0 if self.pad_end else kernel // 2
+        self.conv = nn.Conv2d(cin, cout, kernel, stride, padding, groups=groups)
+        self.linear = linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.pad_end:
+            x = F.pad(x, (0, 1, 0, 1))
+        y: Tensor = self.conv(x)
+        return y if self.linear else F.relu6(y)
+
+
+class Block(nn.Module):
+    """Inverted residual: expand 1x1, depthwise 3x3, project 1x1 (linear), and the input where it fits."""
+
+    def __init__(self, cin: int, cout: int, stride: int, hidden: int) -> None:
+        super().__init__()
+        self.expand = Conv(cin, hidden, 1) if hidden != cin else None
+        self.dw = Conv(hidden, hidden, 3, stride, groups=hidden)
+        self.project = Conv(hidden, cout, 1, linear=True)
+        self.residual = stride == 1 and cin == cout
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x if self.expand is None else self.expand(x)
+        y = self.project(self.dw(y))
+        return x + y if self.residual else y
+
+
+@dataclass
+class Prediction:
+    """What a student says of N frames: mos [N] (raw, about 0..1), spread [N] (> 0, raw units),
+    fault_logits [N, 8], features [N, joint]."""
+
+    mos: Tensor
+    spread: Tensor
+    fault_logits: Tensor
+    features: Tensor = field(repr=False)
+
+
+class Student(nn.Module):
+    """`forward(views uint8 [N, 2, 3, 224, 224])` gives (mos [N], spread [N], faults [N, 8]), float32."""
+
+    def __init__(self, config: StudentConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or StudentConfig()
+        stream = _round8(32 * config.width)
+        self.stem = Conv(3, stream, 3, 2)
+        blocks = []
+        for number, (channels, stride) in enumerate(_BLOCKS):
+            cout = _round8(channels * config.width)
+            # MobileNetV2's first block has no expansion
+            hidden = stream if number == 0 else _round8(stream * config.expansion)
+            blocks.append(Block(stream, cout, stride, hidden))
+            stream = cout
+        self.blocks = nn.ModuleList(blocks)
+        self.head = Conv(stream, config.head, 1)
+        self.dropout = nn.Dropout(0.2)
+        self.joint = nn.Linear(2 * config.head, config.joint)
+        self.mos = nn.Linear(config.joint, 1)
+        self.spread = nn.Linear(config.joint, 1)
+        self.faults = nn.Linear(config.joint, len(FAULTS))
+        nn.init.constant_(self.mos.bias, 0.5)
+        nn.init.constant_(self.spread.bias, -2.0)  # softplus(-2) = 0.13, a usual spread of MOS
+
+    def backbone(self, images: Tensor, frozen_blocks: int = 0) -> Tensor:
+        """images uint8 [M, 3, 224, 224] to pooled features [M, head].
+
+        frozen_blocks: where positive, the stem and that many blocks keep no gradient, which saves
+        the most memory-bound part of the backward pass.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and frozen_blocks == 0):
+            # 128 and not 127.5, so that uint8 is this with scale 1/127.5 and zero point 128 exactly
+            x = (images.float() - 128.0) / 127.5
+            x = self.stem(x)
+            for block in self.blocks[:frozen_blocks]:
+                x = block(x)
+        for block in self.blocks[frozen_blocks:]:
+            x = block(x)
+        return torch.flatten(F.adaptive_avg_pool2d(self.head(x), 1), 1)
+
+    def inverted_residuals(self) -> list[Block]:
+        """The blocks in order, by their own type."""
+        return [block for block in self.blocks if isinstance(block, Block)]
+
+    def channels_last(self) -> Student:
+        """This student with its weights laid out as the CPU computes fastest."""
+        for parameter in self.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        return self
+
+    def join(self, pooled: Tensor) -> Prediction:
+        """Pooled features [N, 2, head], global then fragments, to the heads."""
+        features = F.relu6(self.joint(self.dropout(pooled.flatten(1))))
+        return Prediction(
+            self.mos(features).reshape(-1),
+            F.softplus(self.spread(features)).reshape(-1) + 1e-3,
+            self.faults(features),
+            features,
+        )
+
+    def predict(self, views: Tensor, frozen_blocks: int = 0) -> Prediction:
+        """views uint8 [N, 2, 3, 224, 224] to a `Prediction`."""
+        if self.config.views == "both":
+            pooled = self.backbone(views.reshape(-1, *views.shape[2:]), frozen_blocks)
+            return self.join(pooled.reshape(-1, 2, self.config.head))
+        unused = self.config.views == "global"
+        pooled = self.backbone(views[:, 1 - int(unused)], frozen_blocks)
+        return self.join(F.pad(pooled[:, None], (0, 0, 0, 1) if unused else (0, 0, 1, 0)))
+
+    def forward(self, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        p = self.predict(views)
+        return p.mos, p.spread, torch.sigmoid(p.fault_logits)
+
+    def multiply_adds(self) -> int:
+        """Multiply-adds of the convolutions for one view; linear layers are negligible."""
+        total, size = 0, 224
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                size //= module.stride[0]
+                w = module.weight
+                total += w.numel() * size * size
+        return total
+
+
+def save_checkpoint(path: Path, student: Student, **more: Any) -> None:
+    """Writes atomically: the config, the weights, and plain values of the caller."""
+    part = path.with_suffix(".part")
+    torch.save({"config": asdict(student.config), "state": student.state_dict(), **more}, part)
+    part.replace(path)
+
+
+def load_checkpoint(path: str | Path) -> Student:
+    """A student from `save_checkpoint`'s file. Raises ValueError where the file is something else."""
+    data = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(data, dict) or not {"config", "state"} <= data.keys():
+        raise ValueError(f"{path} is not a student checkpoint (expected keys config and state)")
+    student = Student(StudentConfig(**data["config"]))
+    student.load_state_dict(data["state"])
+    return student.eval()
