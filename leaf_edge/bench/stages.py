@@ -10,7 +10,7 @@ from typing import Any
 from leaf_edge.bench.machine import peak_memory_mib
 from leaf_edge.bench.statistics import Summary
 from leaf_edge.frames.frame import Frame, FrameError
-from leaf_edge.runtime import Scorer
+from leaf_edge.runtime.scorer import Scorer
 
 STAGES: dict[str, str] = {
     "acquire": "waiting for the source: reading and decoding; synthetic frames are in memory already",
