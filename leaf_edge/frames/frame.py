@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum, IntEnum
-from typing import Any, NamedTuple
+from enum import IntEnum
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,10 @@ _PIXEL_BYTES = {
 }
 
 
-def _parse(kind: Any, text: str, what: str) -> Any:
+_Member = TypeVar("_Member", bound=IntEnum)
+
+
+def _parse(kind: type[_Member], text: str, what: str) -> _Member:
     try:
         return kind[text.strip().upper()]
     except KeyError:
@@ -165,9 +168,7 @@ class Frame:
             raise FrameError(f"{self.format.name} has no colour matrix, but {self.matrix.name} was stated")
         shapes = plane_shapes(self.format, self.width, self.height)
         if len(self.planes) != len(shapes):
-            raise FrameError(
-                f"{self.format.name} has {len(shapes)} plane(s); {len(self.planes)} were given"
-            )
+            raise FrameError(f"{self.format.name} has {len(shapes)} plane(s); {len(self.planes)} were given")
         dtype = np.dtype(np.uint16 if self.format is PixelFormat.P010 else np.uint8)
         for number, (plane, shape) in enumerate(zip(self.planes, shapes, strict=True)):
             if plane.dtype != dtype or plane.shape != shape:
@@ -236,9 +237,7 @@ class Frame:
                 raise FrameError(f"pitch {row_pitch} is less than a row of {columns * dtype.itemsize} bytes")
         need = sum(p * rows for p, (rows, _) in zip(pitches, shapes, strict=True))
         if len(data) != need:
-            raise FrameError(
-                f"a {width}x{height} {format.name} frame takes {need} bytes; found {len(data)}"
-            )
+            raise FrameError(f"a {width}x{height} {format.name} frame takes {need} bytes; found {len(data)}")
         planes, offset = [], 0
         for row_pitch, shape in zip(pitches, shapes, strict=True):
             planes.append(
