@@ -23,7 +23,8 @@ def main(model: str, ranges: str, raw: str, width: int, height: int, repeats: in
     cv2.setNumThreads(1)
     data = np.frombuffer(Path(raw).read_bytes(), np.uint8).reshape(-1, height * 3 // 2, width)
     images = [cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_NV12) for frame in data]
-    brisque = cv2.quality.QualityBRISQUE_create(model, ranges)
+    # the plain OpenCV, which the type checker sees, has no `quality`
+    brisque = cv2.quality.QualityBRISQUE_create(model, ranges)  # type: ignore[attr-defined]
     brisque.compute(images[0])
     times = []
     for _ in range(repeats):
@@ -35,4 +36,5 @@ def main(model: str, ranges: str, raw: str, width: int, height: int, repeats: in
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], *map(int, sys.argv[4:7]))
+    model_file, range_file, frames_file, *numbers = sys.argv[1:]
+    main(model_file, range_file, frames_file, *map(int, numbers))

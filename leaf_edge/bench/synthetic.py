@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,13 @@ def synthetic_frames(
     yuv = format.is_yuv
     frames = []
     for index in range(distinct):
-        planes = tuple(_plane(rng, rows, columns) for rows, columns in plane_shapes(format, width, height))
+        codes = [_codes(rng, rows, columns) for rows, columns in plane_shapes(format, width, height)]
         if format is PixelFormat.P010:
-            planes = tuple((plane << 8).astype(np.uint16) & 0xFFC0 for plane in planes)
+            planes: tuple[NDArray[Any], ...] = tuple(
+                (code << 8).astype(np.uint16) for code in codes
+            )  # the upper bits hold the value
         else:
-            planes = tuple(plane.astype(np.uint8) for plane in planes)
+            planes = tuple(code.astype(np.uint8) for code in codes)
         frames.append(
             Frame(
                 planes,
@@ -41,9 +44,9 @@ def synthetic_frames(
     return frames
 
 
-def _plane(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.uint16]:
+def _codes(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.int64]:
     ramp = np.linspace(60, 180, columns)[None, :] + np.linspace(-20, 20, rows)[:, None]
-    return (ramp + rng.integers(0, 25, (rows, columns))).astype(np.uint16)
+    return ramp.astype(np.int64) + rng.integers(0, 25, (rows, columns))
 
 
 def endless(frames: list[Frame]) -> Iterator[Frame]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import sys
 from typing import Any
 
 from leaf_edge.cli.exit_codes import UsageError, epilog
@@ -70,26 +72,26 @@ def run(args: argparse.Namespace) -> int:
     from leaf_edge.bench.report import print_report
     from leaf_edge.bench.stages import time_stages
     from leaf_edge.bench.synthetic import endless, synthetic_frames
-    from leaf_edge.frames import PixelFormat, open_source
+    from leaf_edge.frames import open_source
 
+    if args.source is None:
+        if args.pitch or args.matrix or args.range or args.every != "1":
+            raise UsageError(
+                "--pitch, --matrix, --range and --every describe a SOURCE; name one or leave them out"
+            )
+        args.format, args.size = args.format or "nv12", args.size or "1920x1080"
     options = options_from_args(args)
     scorer = leaf_edge.load(args.model, threads=args.threads)
-    errors = Console(stderr=True)
     settings: dict[str, Any] = {"model": args.model, "threads": args.threads}
     if args.source is None:
-        if options.pitch is not None or options.matrix is not None or options.range is not None:
-            raise UsageError("--pitch, --matrix and --range describe a SOURCE; name one or leave them out")
-        pixel_format, size = options.format or PixelFormat.NV12, options.size or (1920, 1080)
-        settings |= {
-            "source": "synthetic",
-            "format": pixel_format.name.lower(),
-            "size": "x".join(map(str, size)),
-        }
-        frames = endless(synthetic_frames(pixel_format, *size))
+        assert options.format is not None and options.size is not None
+        settings |= {"source": "synthetic", "format": args.format.lower(), "size": args.size}
+        frames = endless(synthetic_frames(options.format, *options.size))
         report = time_stages(scorer, frames, args.frames, args.warmup)
     else:
         settings["source"] = args.source
-        with open_source(args.source, options, notice=errors.print) as source:
+        notice = functools.partial(print, "leaf-edge:", file=sys.stderr)
+        with open_source(args.source, options, notice=notice) as source:
             report = time_stages(scorer, source, args.frames, args.warmup)
     facts = machine_facts()
     if args.json:

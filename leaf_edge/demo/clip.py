@@ -13,8 +13,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from leaf_edge.datasets.faults import apply_fault, motion_blur
@@ -146,9 +148,6 @@ def make_clip(
 
 
 def _encode(path: Path, images: Iterable[Image], each: Callable[[int], object]) -> None:
-    av = require("av", "demo")
-    from av.video.reformatter import ColorRange, Colorspace
-
     with av.open(str(path), "w") as container:
         # CRF 12: the encoder's own losses must stay far below the faults that the clip shows
         stream = container.add_stream("libx264", rate=FPS, options={"crf": "12", "preset": "veryfast"})

@@ -2,6 +2,7 @@ import itertools
 import json
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 
@@ -64,7 +65,6 @@ def test_a_shot_that_the_package_lacks_is_named():
 
 def test_the_written_clip(tmp_path):
     """Colour is stated and right, clean frames keep their detail, and nothing else is left behind."""
-    av = pytest.importorskip("av", reason="needs the extra demo")
     shots = SHOTS[3:4]
     seen = []
     made = clip.make_clip(tmp_path, shots, progress=lambda done, total: seen.append((done, total)))
