@@ -23,10 +23,8 @@ def synthetic_frames(
     frames = []
     for index in range(distinct):
         codes = [_codes(rng, rows, columns) for rows, columns in plane_shapes(format, width, height)]
-        if format is PixelFormat.P010:
-            planes: tuple[NDArray[Any], ...] = tuple(
-                (code << 8).astype(np.uint16) for code in codes
-            )  # the upper bits hold the value
+        if format is PixelFormat.P010:  # the upper bits hold the value
+            planes: tuple[NDArray[Any], ...] = tuple((code << 8).astype(np.uint16) for code in codes)
         else:
             planes = tuple(code.astype(np.uint8) for code in codes)
         frames.append(
