@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from leaf_edge.bench.stages import METRICS, STAGES, StageReport
@@ -33,13 +34,19 @@ def print_report(
         highlight=False,
     )
     console.print()
-    for word, meaning in (STAGES | METRICS).items():
-        console.print(f"  {word:<18} {meaning}", highlight=False, style="dim")
+    console.print(_two_columns(STAGES | METRICS), style="dim")
 
 
 def print_facts(console: Console, facts: dict[str, Any]) -> None:
-    """One line, `name value` pairs."""
-    console.print("   ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
+    """One line for each name and its value."""
+    console.print(_two_columns(facts), highlight=False)
+
+
+def _two_columns(pairs: dict[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, value in pairs.items():
+        table.add_row(f"  {name}", escape(str(value)))
+    return table
 
 
 def cells(summary: Summary) -> list[str]:
