@@ -24,6 +24,8 @@ VERBS: dict[str, tuple[str, str]] = {
     # verb: (module, one line for the list of verbs)
     "score": ("leaf_edge.cli.score", "score images, folders, videos and raw streams"),
     "train": ("leaf_edge.cli.train", "train a student on rated photographs and synthetic faults"),
+    "bench": ("leaf_edge.cli.bench", "time per stage of scoring a frame"),
+    "demo": ("leaf_edge.cli.demo", "make a clip with known faults, score it, gate it"),
 }
 
 _EXAMPLES = """\

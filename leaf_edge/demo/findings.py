@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from leaf_edge.demo.clip import Stretch
 
@@ -38,6 +41,27 @@ class Finding:
     def found(self) -> bool:
         """The MOS fell, and the reason is a fault that was made."""
         return self.mos_around - self.mos_inside >= MIN_DROP and self.reason in self.stretch.faults
+
+
+def read_results(scores: Path, decisions: Path) -> list[FrameResult]:
+    """Join the table of `leaf-edge score` and the log of `leaf-edge gate`, both of the same clip.
+
+    Raises ValueError where the two do not tell of the same frames.
+    """
+    with scores.open(newline="", encoding="utf-8") as table:
+        rows = list(csv.DictReader(table))
+    with decisions.open(encoding="utf-8") as log:
+        records = [json.loads(line) for line in log if line.strip()]
+    accepted = {record["frame"]: record["accepted"] for record in records if "accepted" in record}
+    if {int(row["frame"]) for row in rows} != set(accepted):
+        raise ValueError(
+            f"{scores} has {len(rows)} frames and {decisions} has {len(accepted)}; "
+            "expected scores and decisions of the same frames"
+        )
+    return [
+        FrameResult(float(row["time_s"]), float(row["mos"]), row["reason"], accepted[int(row["frame"])])
+        for row in rows
+    ]
 
 
 def find(results: Sequence[FrameResult], stretches: Sequence[Stretch]) -> list[Finding]:
