@@ -1,1 +1,1 @@
-""""""
+"""Scoring: engines, the scorer, streams of frames, the gate."""

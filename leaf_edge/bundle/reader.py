@@ -1,0 +1,132 @@
+"""Strict reading of JSON objects: every field by name and type, and none left over."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from leaf_edge.bundle.errors import BundleCode, BundleError
+
+_NOTHING = object()
+
+
+def fail(where: str, expected: str, found: object = _NOTHING) -> NoReturn:
+    """Refuse the manifest because of the field `where`; without `found`, because it is absent."""
+    shown = "nothing" if found is _NOTHING else _show(found)
+    raise BundleError(BundleCode.MANIFEST, f"manifest field {where}: expected {expected}; found {shown}")
+
+
+def parse_json(data: bytes) -> Fields:
+    """The object that `data` holds. No duplicate names, no NaN or infinity.
+
+    Raises `BundleError` MANIFEST.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            raise ValueError("a field is given twice in one object")
+        return members
+
+    def constant(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not a number of JSON")
+
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(BundleCode.MANIFEST, f"the manifest is not valid JSON ({error})") from None
+    return Fields(value, "")
+
+
+class Fields:
+    """One JSON object while it is read. Take each field once, then call `done`.
+
+    Every method raises `BundleError` MANIFEST that names the field, what was expected and what was found.
+    """
+
+    def __init__(self, value: object, where: str) -> None:
+        if not isinstance(value, dict):
+            fail(where or "(top)", "an object", value)
+        self._members: dict[str, Any] = dict(value)
+        self._where = where
+
+    def path(self, name: str) -> str:
+        """Full name of a field of this object."""
+        return f"{self._where}.{name}" if self._where else name
+
+    def take(self, name: str) -> Any:
+        """The field's value, of any type."""
+        if name not in self._members:
+            fail(self.path(name), "a value")
+        return self._members.pop(name)
+
+    def text(self, name: str) -> str:
+        """A string without control characters."""
+        value = self.take(name)
+        if not isinstance(value, str) or not value.isprintable():
+            fail(self.path(name), "one line of text", value)
+        return value
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        """A whole number, low to high."""
+        value = self.take(name)
+        if type(value) is not int or not low <= value <= high:
+            fail(self.path(name), f"a whole number, {low} to {high}", value)
+        return value
+
+    def number(self, name: str, low: float = -math.inf, high: float = math.inf) -> float:
+        """A finite number, low to high."""
+        return self._number(self.take(name), self.path(name), low, high)
+
+    def numbers(self, name: str, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...]:
+        """A list of finite numbers, each low to high."""
+        values = self.take_list(name)
+        where = self.path(name)
+        return tuple(self._number(value, f"{where}[{i}]", low, high) for i, value in enumerate(values))
+
+    def take_list(self, name: str) -> list[Any]:
+        """A list of anything."""
+        value = self.take(name)
+        if not isinstance(value, list):
+            fail(self.path(name), "a list", value)
+        return value
+
+    def inner(self, name: str) -> Fields:
+        """An object, to be read in turn."""
+        return Fields(self.take(name), self.path(name))
+
+    def inners(self, name: str) -> list[Fields]:
+        """A list of objects."""
+        where = self.path(name)
+        return [Fields(value, f"{where}[{i}]") for i, value in enumerate(self.take_list(name))]
+
+    def items(self) -> Iterator[tuple[str, Fields]]:
+        """Every remaining field, each an object."""
+        for name in list(self._members):
+            yield name, self.inner(name)
+
+    def done(self) -> None:
+        """Refuse fields that schema 1 does not know: a misspelt one must not pass unseen."""
+        for name, value in self._members.items():
+            fail(self.path(name), "no field of this name in the schema", value)
+
+    @staticmethod
+    def _number(value: object, where: str, low: float, high: float) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            fail(where, "a number", value)
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not (math.isfinite(number) and low <= number <= high):
+            span = "a finite number" if math.isinf(low) else f"a number, {low:g} to {high:g}"
+            fail(where, span, value)
+        return number
+
+
+def _show(value: object) -> str:
+    """`value` for an error message, on one short line."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

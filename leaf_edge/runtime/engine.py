@@ -1,0 +1,113 @@
+"""The student on ONNX Runtime's CPU provider."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from leaf_edge.bundle.errors import BundleCode, BundleError
+from leaf_edge.contract import FAULTS, INPUT_NAME, OUTPUT_NAMES
+from leaf_edge.views.native import SHAPE
+
+MAX_THREADS = 256
+
+_OUTPUT_SHAPES: dict[str, tuple[int, ...]] = {"mos": (), "spread": (), "faults": (len(FAULTS),)}
+"""Of one frame; the batch comes before."""
+
+
+class RawOutputs(NamedTuple):
+    """What the network gives for N frames, float32: mos [N] (raw), spread [N], faults [N, 8]."""
+
+    mos: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    faults: NDArray[np.float32]
+
+
+class OnnxEngine:
+    """One ONNX Runtime session over a model in memory. Any thread may call it, several at once.
+
+    model: bytes of the ONNX file. threads: CPU threads that one call uses, 1 to `MAX_THREADS`.
+    Raises `BundleError` MODEL where the network cannot be loaded or is not a student
+    (leaf_edge/contract.py), ValueError for `threads` out of range.
+    """
+
+    def __init__(self, model: bytes, threads: int = 1) -> None:
+        if not 1 <= threads <= MAX_THREADS:
+            raise ValueError(f"threads must be 1 to {MAX_THREADS}; found {threads}")
+        self.threads = threads
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                model, _options(threads), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the binding raises types of its own, without a common base
+            raise BundleError(
+                BundleCode.MODEL, f"the network cannot be loaded ({_first_line(error)})"
+            ) from None
+        _check_contract(self._session)
+
+    def __call__(self, views: NDArray[np.uint8]) -> RawOutputs:
+        """Outputs for views uint8 [N, 2, 3, 224, 224].
+
+        Raises ValueError for another shape or dtype, `BundleError` MODEL where the network fails or
+        gives numbers that are not finite.
+        """
+        if views.dtype != np.uint8 or views.ndim != 5 or views.shape[1:] != SHAPE:
+            raise ValueError(
+                f"views must be uint8 [N, {', '.join(map(str, SHAPE))}]; "
+                f"found {views.dtype} {list(views.shape)}"
+            )
+        try:
+            outputs = RawOutputs(*self._session.run(OUTPUT_NAMES, {INPUT_NAME: views}))
+        except Exception as error:
+            raise BundleError(BundleCode.MODEL, f"the network failed ({_first_line(error)})") from None
+        for name, output in zip(OUTPUT_NAMES, outputs, strict=True):
+            expected = (len(views), *_OUTPUT_SHAPES[name])
+            if output.shape != expected:
+                raise BundleError(
+                    BundleCode.MODEL,
+                    f"output {name} of the network is {list(output.shape)}; expected {list(expected)}",
+                )
+            if not np.isfinite(output).all():
+                raise BundleError(BundleCode.MODEL, f"output {name} of the network is not a finite number")
+        return outputs
+
+
+def _options(threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3  # errors come as exceptions; warnings are for developers
+    return options
+
+
+def _check_contract(session: Any) -> None:
+    """Compare the network's inputs and outputs with the contract of the student."""
+    expected_in = {INPUT_NAME: ("tensor(uint8)", SHAPE)}
+    expected_out = {name: ("tensor(float)", _OUTPUT_SHAPES[name]) for name in OUTPUT_NAMES}
+    for what, expected, nodes in (
+        ("inputs", expected_in, session.get_inputs()),
+        ("outputs", expected_out, session.get_outputs()),
+    ):
+        found = {node.name: (node.type, node.shape) for node in nodes}
+        if found.keys() != expected.keys():
+            raise BundleError(
+                BundleCode.MODEL, f"{what} of the network are {sorted(found)}; expected {sorted(expected)}"
+            )
+        for name, (dtype, shape) in expected.items():
+            kind, dims = found[name]
+            # ONNX Runtime gives a number for a fixed dimension, a name or None for a free one.
+            free_batch = len(dims) == len(shape) + 1 and not isinstance(dims[0], int)
+            if kind != dtype or not free_batch or tuple(dims[1:]) != shape:
+                raise BundleError(
+                    BundleCode.MODEL,
+                    f"{name} of the network is {kind} {list(dims)}; expected {dtype} {['N', *shape]}",
+                )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
