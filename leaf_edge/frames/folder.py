@@ -11,13 +11,15 @@ from leaf_edge.frames.frame import Frame
 from leaf_edge.frames.images import IMAGE_SUFFIXES, announce_stated_color
 from leaf_edge.frames.source import Kind, Notices, Source, SourceError, SourceOptions
 
+_DIGITS = "0123456789"
+
 SourceOpener = Callable[[Path], Source]
 
 
 def natural_key(path: PurePath) -> tuple[object, ...]:
     """Sort key by which img2 comes before img10; letter case matters only between equal names."""
     parts = tuple(
-        tuple((0, int(text), "") if text.isdigit() else (1, 0, text) for text in _words(part))
+        tuple((0, int(text), "") if text[0] in _DIGITS else (1, 0, text) for text in _words(part))
         for part in path.parts
     )
     return (parts, str(path))

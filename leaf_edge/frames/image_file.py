@@ -52,7 +52,7 @@ def read_header(data: bytes) -> ImageHeader:
     _, kind, reader = match
     try:
         header = reader(data)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         raise ImageFault(f"{kind} file is cut short in its header, after {len(data)} bytes") from None
     if not (1 <= header.width <= MAX_DIMENSION and 1 <= header.height <= MAX_DIMENSION):
         raise ImageFault(
