@@ -156,9 +156,9 @@ def _knots(x: Floats, y: Floats, count: int) -> Callable[[Floats], Floats]:
 
 
 def _sampled(curve: Callable[[Floats], Floats], x: Floats) -> Curve:
-    """Knots from where the curve leaves 1 to where it reaches 5, within half a raw range of `x`."""
+    """Knots from where the curve leaves 1 to where it reaches 5, within a quarter of a raw range of `x`."""
     span = np.ptp(x)
-    dense = np.linspace(x.min() - span / 2, x.max() + span / 2, 4097)
+    dense = np.linspace(x.min() - span / 4, x.max() + span / 4, 4097)
     height = curve(dense)
     inside = np.flatnonzero((height > MOS_MIN) & (height < MOS_MAX))
     if len(inside) < 2:

@@ -1,0 +1,166 @@
+"""Acceptance (contract 3): what each encoding loses against the float student, and stated budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaf_edge.bundle import Curve
+from leaf_edge.contract import FAULTS
+
+Outputs = Mapping[str, NDArray[np.float32]]
+"""Raw outputs by name, as `run_model` returns them."""
+FLOAT = "onnx"
+"""The name of the float32 graph among the engines."""
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What an INT8 encoding may lose on the validation set.
+
+    srcc_loss: of the rank correlation with human MOS. mos_mean, mos_max: absolute change in MOS,
+    1..5. fault_mean: absolute change of the severities, 0..1. flips: share of frames on the other
+    side of the gate's threshold. disagreement: mean difference in MOS between two INT8 encodings.
+    """
+
+    srcc_loss: float = 0.003
+    mos_mean: float = 0.03
+    mos_max: float = 0.25
+    fault_mean: float = 0.02
+    flips: float = 0.02
+    disagreement: float = 0.045
+
+
+@dataclass(frozen=True)
+class Row:
+    """One engine against the float32 graph; the fields are those of `Budgets`."""
+
+    engine: str
+    against: str
+    srcc: float
+    srcc_loss: float
+    mos_mean: float
+    mos_max: float
+    fault_mean: float
+    fault_max: float
+    flips: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """frames: of the validation set. threshold: MOS at which a gate was put. failures: a sentence
+    for each budget that is exceeded; empty means accepted."""
+
+    frames: int
+    threshold: float
+    budgets: Budgets
+    rows: tuple[Row, ...]
+    failures: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    def to_text(self) -> str:
+        """The table for people."""
+        head = ("engine", "against", "SRCC", "loss", "mean dMOS", "max dMOS", "mean dfault", "max", "flips")
+        lines = ["{:<7}{:<8}{:>8}{:>9}{:>11}{:>10}{:>13}{:>8}{:>8}".format(*head)]
+        for r in self.rows:
+            lines.append(
+                f"{r.engine:<7}{r.against:<8}{r.srcc:>8.4f}{r.srcc_loss:>9.4f}{r.mos_mean:>11.4f}"
+                f"{r.mos_max:>10.4f}{r.fault_mean:>13.4f}{r.fault_max:>8.4f}{r.flips:>8.2%}"
+            )
+        b = self.budgets
+        lines.append(
+            f"{'budget':<23}{b.srcc_loss:>9.4f}{b.mos_mean:>11.4f}{b.mos_max:>10.4f}"
+            f"{b.fault_mean:>13.4f}{'':>8}{b.flips:>8.2%}"
+        )
+        lines.append(f"{self.frames} frames; flips at MOS {self.threshold:.2f}; each engine by its own curve")
+        return "\n".join(lines)
+
+
+def compare(
+    outputs: Mapping[str, Outputs],
+    curves: Mapping[str, Curve],
+    mos: NDArray[Any],
+    *,
+    threshold: float | None = None,
+    budgets: Budgets | None = None,
+) -> Parity:
+    """Compares engines on the same validation views.
+
+    outputs: by engine; `onnx` (the float32 graph) must be among them, `torch` is compared with it
+        where present, and all others are INT8 encodings that must keep the budgets.
+    curves: of each engine; torch uses that of `onnx`.
+    mos: human MOS [N]. threshold: of the gate, in MOS; by default the median of the float scores,
+        where a threshold flips most.
+    """
+    reference = outputs[FLOAT]
+    scores = {n: curves[FLOAT if n == "torch" else n](np.asarray(o["mos"])) for n, o in outputs.items()}
+    limit = float(np.median(scores[FLOAT])) if threshold is None else threshold
+    budgets = budgets or Budgets()
+    human = np.asarray(mos, np.float64)
+    base = srcc(reference["mos"], human)
+
+    def row(name: str, against: str) -> Row:
+        change = np.abs(scores[name] - scores[against])
+        faults = np.abs(outputs[name]["faults"] - outputs[against]["faults"])
+        own = srcc(outputs[name]["mos"], human)
+        flips = (scores[name] >= limit) != (scores[against] >= limit)
+        return Row(
+            name,
+            against,
+            own,
+            base - own,
+            float(change.mean()),
+            float(change.max()),
+            float(faults.mean()),
+            float(faults.max()),
+            float(flips.mean()),
+        )
+
+    encodings = [n for n in outputs if n not in (FLOAT, "torch")]
+    rows = [row(n, FLOAT) for n in outputs]
+    failures = [f for r in rows if r.engine in encodings for f in _failures(r, budgets)]
+    for i, name in enumerate(encodings):
+        for other in encodings[i + 1 :]:
+            pair = row(other, name)
+            rows.append(pair)
+            if pair.mos_mean > budgets.disagreement:
+                failures.append(
+                    f"{name} and {other} differ by {pair.mos_mean:.4f} MOS on average; "
+                    f"at most {budgets.disagreement:g}"
+                )
+    return Parity(len(human), limit, budgets, tuple(rows), tuple(failures))
+
+
+def _failures(r: Row, b: Budgets) -> list[str]:
+    checks = (
+        ("SRCC loss", r.srcc_loss, b.srcc_loss),
+        ("mean change in MOS", r.mos_mean, b.mos_mean),
+        ("largest change in MOS", r.mos_max, b.mos_max),
+        (f"mean change of the {len(FAULTS)} faults", r.fault_mean, b.fault_mean),
+        ("share of gate decisions that flip", r.flips, b.flips),
+    )
+    # `not <=`: a NaN fails
+    return [
+        f"{r.engine}: {what} is {value:.4f}; at most {limit:g}"
+        for what, value, limit in checks
+        if not value <= limit
+    ]
+
+
+def srcc(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Spearman's rank correlation, ties by mean rank."""
+    ranks = [_ranks(np.asarray(v)) for v in (a, b)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[inverse]
