@@ -23,7 +23,9 @@ from leaf_edge.cli.exit_codes import ExitCode, OutputError, UsageError, epilog
 VERBS: dict[str, tuple[str, str]] = {
     # verb: (module, one line for the list of verbs)
     "score": ("leaf_edge.cli.score", "score images, folders, videos and raw streams"),
+    "gate": ("leaf_edge.cli.gate", "accept or reject the frames of a stream by their quality"),
     "train": ("leaf_edge.cli.train", "train a student on rated photographs and synthetic faults"),
+    "evaluate": ("leaf_edge.cli.evaluate", "agreement with MOS, response to known faults"),
     "bench": ("leaf_edge.cli.bench", "time per stage of scoring a frame"),
     "demo": ("leaf_edge.cli.demo", "make a clip with known faults, score it, gate it"),
 }

@@ -89,7 +89,8 @@ class GateConfig:
     dwell: frames that a state holds at least. The initial state may be left at any time.
     initial: verdict before the first decision, `State.ACCEPT` or `State.REJECT`.
     missing: what becomes of frames without a score, a `Missing` or its name.
-    best_window: frames in a block of which the best accepted frame is named, 0 for none.
+    best_window: frames in a block of which the best is named, 0 for none: the accepted frame with the
+        highest score of its own, unless that is below `reject`; the earlier one of equals.
 
     Raises `GateError` for values out of range.
     """
@@ -154,8 +155,8 @@ class Decision:
     dwell_left: frames still to come that cannot change the state.
     pooled: pooled score, of fewer scores while the window fills; None before any.
     candidate: the best of its block so far: hold on to this frame.
-    best_frame, best_score: on the last frame of a block, number and score of the block's best
-        accepted frame; None on other frames, and where the block had no accepted frame.
+    best_frame, best_score: on the last frame of a block, number and score of the block's best frame;
+        None on other frames, and where no frame of the block was good enough.
     """
 
     frame: int

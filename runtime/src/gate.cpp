@@ -179,7 +179,8 @@ void push(leaf_gate& gate, int64_t frame, const double* score, leaf_gate_decisio
   decision.pooled = s.filled ? s.pooled.value() : std::numeric_limits<double>::quiet_NaN();
 
   if (gate.settings.best_window == 0) return;
-  if (score && decision.accepted && (!s.has_best || steps > s.best_score)) {
+  const bool fit = score && decision.accepted && steps >= gate.reject;
+  if (fit && (!s.has_best || steps > s.best_score)) {
     s.has_best = true;
     s.best_frame = frame;
     s.best_score = steps;

@@ -28,7 +28,7 @@ class ReferenceGate:
         self.average = 0  # in steps / FINE
         self.state = State.INITIAL
         self.states: list[State] = []  # after each frame
-        self.block: list[tuple[int, int]] = []  # accepted (score, frame) of this block
+        self.block: list[tuple[int, int]] = []  # (score, frame) of this block that may be its best
         self.block_frames = 0
 
     def verdict(self) -> bool:
@@ -84,7 +84,7 @@ class ReferenceGate:
             accepted = self.config.missing is Missing.PASS
         best = None
         if self.config.best_window:
-            if score is not None and accepted:
+            if score is not None and accepted and steps(score) >= steps(self.config.reject):
                 candidate = not self.block or steps(score) > max(self.block)[0]
                 self.block.append((steps(score), frame))
             self.block_frames += 1

@@ -187,6 +187,13 @@ def test_missing_scores() -> None:
     assert first.pooled is None and first.state is State.INITIAL and first.warmup_left == 8
 
 
+def test_a_frame_below_reject_is_never_the_best() -> None:
+    config = GateConfig(accept=3, reject=2, window=3, dwell=0, best_window=3)
+    decisions = run(config, [4.0, 4.0, 4.0, 1.5, 1.5, 2.0, 1.9, 4.0, 1.9])
+    assert [d.accepted for d in decisions] == [False, False] + [True] * 3 + [False] * 3 + [False]
+    assert [(d.best_frame, d.best_score) for d in decisions[2::3]] == [(2, 4.0), (None, None), (None, None)]
+
+
 def test_best_of_each_block() -> None:
     config = GateConfig(accept=3, reject=3, pool=Pool.NONE, dwell=0, best_window=3)
     gate = Gate(config)

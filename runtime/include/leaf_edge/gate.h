@@ -66,7 +66,9 @@ typedef struct leaf_gate_settings {
   int32_t initial;     /* verdict before the first decision: LEAF_GATE_ACCEPT or LEAF_GATE_REJECT;
                           LEAF_GATE_REJECT */
   int32_t missing;     /* enum leaf_gate_missing; LEAF_MISSING_LAST */
-  int32_t best_window; /* frames in a block of which the best is named, 0 for none; 0 */
+  int32_t best_window; /* frames in a block of which the best is named, 0 for none: the accepted
+                          frame with the highest score, unless that is below `reject`; the earlier
+                          one of equals; 0 */
 } leaf_gate_settings;
 
 /* What the gate says of one frame. */
