@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MAY_MISS = 1
 """Stretches that the demo may miss and still count as passed."""
 
+_GATE = ["--window", "12", "--best", "--keep-format", "jpeg"]
+"""Half a second pooled, and the best frame of each half second kept."""
+
 _EXAMPLES = """\
   leaf-edge demo                       into out/demo/
   leaf-edge demo --model leaf-m        with the larger model"""
@@ -48,32 +51,35 @@ def run(args: argparse.Namespace) -> int:
     """Make, score, gate, report. REFUSED where more than `MAY_MISS` stretches were missed."""
     from rich.console import Console
 
+    from leaf_edge.bundle import load_bundle, locate
     from leaf_edge.cli.main import main
     from leaf_edge.demo.findings import find, read_results
 
     console = Console()
+    load_bundle(locate(args.model))  # a wrong model is told before the clip is made
     folder: Path = args.folder
     clip = _make(console, folder)
-    scores, decisions = folder / "scores.csv", folder / "decisions.jsonl"
-    model = ["--model", args.model]
-    for command in (
-        ["score", str(clip.video), *model, "--output", str(scores), "--plot", str(folder / "scores.png")],
-        ["gate", str(clip.video), *model, "--output", str(decisions), "--keep", str(folder / "kept")],
-    ):
+    video, decisions, kept = str(clip.video), folder / "decisions.jsonl", folder / "kept"
+    for old in kept.glob("demo-*.jpg"):
+        old.unlink()
+    scoring = ["score", video, "--output", str(folder / "scores.csv"), "--plot", str(folder / "scores.png")]
+    gating = ["gate", video, *_GATE, "--decisions", str(decisions), "--keep", str(kept)]
+    for command in (scoring, gating):
+        command += ["--model", args.model]
         console.print(f"\n$ leaf-edge {shlex.join(command)}", style="bold", markup=False, soft_wrap=True)
         status = main(command)
         if status != ExitCode.OK:
             return status
-    findings = find(read_results(scores, decisions), clip.stretches)
+    findings = find(read_results(decisions), clip.stretches)
     _print_findings(console, findings)
     found = sum(finding.found for finding in findings)
     console.print(f"{found} of {len(findings)} stretches found. Results are in {folder}/:", highlight=False)
     for name, what in (
         (clip.video.name, "the clip; the truth about it is in demo.json"),
-        (scores.name, "one row for each frame"),
+        ("scores.csv", "one row for each frame"),
         ("scores.png", "MOS over time, faults, best and worst frames"),
         (decisions.name, "the gate's decision on each frame"),
-        ("kept/", "the frames that the gate kept"),
+        ("kept/", "the best frame of each half second that the gate accepted"),
     ):
         console.print(f"  {name:<16} {what}", highlight=False)
     return ExitCode.OK if found >= len(findings) - MAY_MISS else ExitCode.REFUSED
@@ -92,27 +98,20 @@ def _make(console: Console, folder: Path) -> Clip:
 
 
 def _print_findings(console: Console, findings: list[Finding]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title="the stretches with a fault, and what was found")
-    for heading in ("seconds", "fault made"):
+    table = Table(title="Stretches with a fault: the clean rest of the shot -> inside", box=SIMPLE_HEAD)
+    for heading in ("fault made", "seconds", "mean MOS", "rejected", "reason named", "found"):
         table.add_column(heading)
-    for heading in ("MOS around", "inside"):
-        table.add_column(heading, justify="right")
-    table.add_column("reason named")
-    table.add_column("rejected\naround", justify="right")
-    table.add_column("\ninside", justify="right")
-    table.add_column("found")
     for finding in findings:
         stretch = finding.stretch
         table.add_row(
-            f"{stretch.start_s:g} to {stretch.end_s:g}",
             stretch.title,
-            f"{finding.mos_around:.2f}",
-            f"{finding.mos_inside:.2f}",
-            f"{finding.reason or 'none'} ({finding.reason_share:.0%})",
-            f"{finding.rejected_around:.0%}",
-            f"{finding.rejected_inside:.0%}",
+            f"{stretch.start_s:g}-{stretch.end_s:g}",
+            f"{finding.mos_around:.2f} -> {finding.mos_inside:.2f}",
+            f"{finding.rejected_around:.0%} -> {finding.rejected_inside:.0%}",
+            finding.reason or "none",
             "[green]yes[/]" if finding.found else "[red]no[/]",
         )
     console.print()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -43,24 +42,13 @@ class Finding:
         return self.mos_around - self.mos_inside >= MIN_DROP and self.reason in self.stretch.faults
 
 
-def read_results(scores: Path, decisions: Path) -> list[FrameResult]:
-    """Join the table of `leaf-edge score` and the log of `leaf-edge gate`, both of the same clip.
-
-    Raises ValueError where the two do not tell of the same frames.
-    """
-    with scores.open(newline="", encoding="utf-8") as table:
-        rows = list(csv.DictReader(table))
+def read_results(decisions: Path) -> list[FrameResult]:
+    """The frames in a decision log of `leaf-edge gate`, which holds their scores too."""
     with decisions.open(encoding="utf-8") as log:
-        records = [json.loads(line) for line in log if line.strip()]
-    accepted = {record["frame"]: record["accepted"] for record in records if "accepted" in record}
-    if {int(row["frame"]) for row in rows} != set(accepted):
-        raise ValueError(
-            f"{scores} has {len(rows)} frames and {decisions} has {len(accepted)}; "
-            "expected scores and decisions of the same frames"
-        )
+        records = [json.loads(line) for line in log]
     return [
-        FrameResult(float(row["time_s"]), float(row["mos"]), row["reason"], accepted[int(row["frame"])])
-        for row in rows
+        FrameResult(record["time_s"], record["mos"], record["reason"], record["accepted"])
+        for record in records
     ]
 
 

@@ -52,7 +52,7 @@ SHOTS: tuple[Shot, ...] = (
         "Coffee, Rachel Michetti, CC0",
         (0.46, 0.46, 510.0),
         (0.52, 0.52, 590.0),
-        "low light, high gain",
+        "low light",
         (("under_exposure", 0.30), ("noise", 0.60)),
     ),
     Shot(

@@ -1,7 +1,7 @@
 import pytest
 
 from leaf_edge.demo.clip import Stretch
-from leaf_edge.demo.findings import FrameResult, find
+from leaf_edge.demo.findings import FrameResult, find, read_results
 
 STRETCH = Stretch("out of focus", 2.0, 4.0, 0.0, 6.0, {"defocus": 0.6})
 
@@ -45,3 +45,10 @@ def test_frames_of_other_shots_do_not_count():
 def test_a_stretch_without_frames_is_an_error():
     with pytest.raises(ValueError, match="out of focus"):
         find([FrameResult(5.0, 4.0, "", True)], [STRETCH])
+
+
+def test_a_decision_log_is_read(tmp_path):
+    log = tmp_path / "decisions.jsonl"
+    row = '{"source": "a.mp4", "frame": %d, "time_s": %s, "mos": 3.5, "reason": "noise", "accepted": %s}\n'
+    log.write_text(row % (0, "0.0", "true") + row % (1, "0.04", "false"))
+    assert read_results(log) == [FrameResult(0.0, 3.5, "noise", True), FrameResult(0.04, 3.5, "noise", False)]
