@@ -36,6 +36,7 @@ class FolderSource(Source):
     `frame.source` is the file's path, folder included; `frame.index` counts within a file.
 
     files: the files, in the order of their frames.
+    unreadable: folders below this one that could not be listed; they are in `problems` too.
     """
 
     kind = "folder"
@@ -51,23 +52,27 @@ class FolderSource(Source):
     ) -> None:
         super().__init__(name, options)
         self._opener = opener
-        self._unreadable: list[SourceError] = []
+        self.unreadable: list[SourceError] = []
         self.files: list[Path] = self._list(path, kind_of)
         if not self.files:
-            if self._unreadable:
-                raise self._unreadable[0]
+            if self.unreadable:
+                raise self.unreadable[0]
             raise SourceError(name, "holds no image, video or y4m file (known by their extensions)")
-        if options.on_error == "fail" and self._unreadable:
-            raise self._unreadable[0]
+        if options.on_error == "fail" and self.unreadable:
+            raise self.unreadable[0]
         images = [file for file in self.files if file.suffix.lower() in IMAGE_SUFFIXES]
         if images:
             announce_stated_color(name, options, notices)
         self.length = len(images) if len(images) == len(self.files) else None
 
+    def open(self, file: Path) -> Source:
+        """The frames of one of `files` alone, read as the folder would. Raises `SourceError`."""
+        return self._opener(file)
+
     def _list(self, path: Path, kind_of: Callable[[PurePath], Kind | None]) -> list[Path]:
         def report(error: OSError) -> None:
             where = str(error.filename or path)
-            self._unreadable.append(SourceError(where, f"cannot be read: {error.strerror}"))
+            self.unreadable.append(SourceError(where, f"cannot be read: {error.strerror}"))
 
         found: list[Path] = []
         for folder, folders, names in os.walk(path, onerror=report):
@@ -78,7 +83,7 @@ class FolderSource(Source):
         return sorted(found, key=lambda file: natural_key(file.relative_to(path)))
 
     def _frames(self) -> Iterator[Frame]:
-        self.problems.extend(self._unreadable)
+        self.problems.extend(self.unreadable)
         for file in self.files:
             try:
                 source = self._opener(file)

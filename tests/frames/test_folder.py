@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path, PurePath
 
@@ -141,6 +142,30 @@ def test_a_file_that_went_away_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "3.y4m").unlink()
     assert [Path(frame.source).name for frame in source] == ["2.png"]
     assert [Path(problem.source).name for problem in source.problems] == ["1.png", "3.y4m"]
+
+
+def test_one_file_of_it_can_be_opened_alone(tmp_path: Path) -> None:
+    fill_folder(tmp_path, ["1.png"])
+    (tmp_path / "2.y4m").write_bytes(y4m("", [bytes(36)] * 5))
+    source = open_source(tmp_path, SourceOptions(every=2))
+    assert isinstance(source, FolderSource)
+    with source.open(source.files[1]) as member:
+        assert [frame.index for frame in member] == [0, 2, 4]
+        assert member.kind == "y4m"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the super-user may read everything")
+def test_a_folder_that_cannot_be_listed(tmp_path: Path) -> None:
+    fill_folder(tmp_path, ["a.png", "locked/b.png"])
+    (tmp_path / "locked").chmod(0)
+    try:
+        source = open_source(tmp_path)
+        assert len(list(source)) == 1
+        assert [problem.source for problem in source.problems] == [str(tmp_path / "locked")]
+        with pytest.raises(SourceError, match="locked: cannot be read"):
+            open_source(tmp_path, SourceOptions(on_error="fail"))
+    finally:
+        (tmp_path / "locked").chmod(0o755)
 
 
 def test_layout_is_refused_for_what_is_not_raw(tmp_path: Path) -> None:
