@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "views_kernels.h"
+#include "views_plain.h"
 #include "views_plan.h"
 
 namespace leaf {
@@ -19,6 +20,21 @@ const Kernels* kernels_for(int isa) {
   switch (isa) {
     case LEAF_ISA_SCALAR:
       return &kScalarKernels;
+#ifdef LEAF_X86
+    // These ask the operating system too whether it keeps the registers.
+    case LEAF_ISA_AVX2:
+      return __builtin_cpu_supports("avx2") ? &kAvx2Kernels : nullptr;
+    case LEAF_ISA_AVX512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                     __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                     __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi")
+                 ? &kAvx512Kernels
+                 : nullptr;
+#endif
+#ifdef LEAF_AARCH64
+    case LEAF_ISA_NEON:
+      return &kNeonKernels;
+#endif
     default:
       return nullptr;
   }
@@ -40,7 +56,7 @@ struct leaf_views {
   bool planned = false;
   leaf::Plan plan;
   std::vector<uint32_t> column_sums;  // one row of them, of 16 or 32 bits each
-  uint32_t sums[leaf::kSize];
+  uint32_t sums[3][leaf::kSize];
   int32_t mean[3][leaf::kSize];
   uint16_t sample[3][leaf::kSize];
   char message[256] = "";
@@ -101,9 +117,9 @@ bool same_geometry(const Plan& plan, const leaf_frame& f, const leaf_roi& roi) {
          memcmp(&plan.roi, &roi, sizeof roi) == 0;
 }
 
-// Box means along a row where the sums need 64 bits: frames of tens of megapixels whose sides share
-// few factors with 224.
-void wide_means(const uint32_t* row, const ComponentPlan& c, int32_t* out) {
+// A row of G where the box sums need 64 bits: frames of tens of megapixels (P010: of four) whose
+// sides share few factors with 224.
+void wide_row_means(const uint32_t* row, const ComponentPlan& c, uint64_t scale, int32_t* out) {
   for (int i = 0; i < kSize; ++i) {
     const uint32_t* v = row + c.position[i];
     const int32_t stride = c.filter.stride, last = (c.x.count[i] - 1) * stride;
@@ -111,8 +127,7 @@ void wide_means(const uint32_t* row, const ComponentPlan& c, int32_t* out) {
     for (int32_t k = stride; k < last; k += stride) inner += v[k];
     const uint64_t sum = static_cast<uint64_t>(c.x.w_first[i]) * v[0] + c.x.w_inner * inner +
                          static_cast<uint64_t>(c.x.w_last[i]) * v[last];
-    out[i] =
-        static_cast<int32_t>((sum * c.scale + (uint64_t{1} << (kMeanShift - 1))) >> kMeanShift);
+    out[i] = static_cast<int32_t>((sum * scale + (uint64_t{1} << (kMeanShift - 1))) >> kMeanShift);
   }
 }
 
@@ -124,64 +139,61 @@ void global_row(leaf_views& v, const leaf_frame& f, const Color& color, int i, u
   uint16_t* sums16 = reinterpret_cast<uint16_t*>(sums32);
   for (int p = 0; p < layout.planes; ++p) {
     const PlanePlan& plane = plan.plane[p];
+    const int32_t first = plane.y.first[i], rows = plane.y.count[i];
     const Column column = {
-        static_cast<const uint8_t*>(f.plane[p]) + plane.y.first[i] * f.pitch[p] +
+        static_cast<const uint8_t*>(f.plane[p]) + first * f.pitch[p] +
             plane.begin * layout.sample_bytes,
         f.pitch[p],
-        plane.y.count[i],
+        rows,
+        i + 1 < kSize ? plane.y.first[i + 1] + plane.y.count[i + 1] - (first + rows) : 0,
         static_cast<uint32_t>(plane.y.w_first[i]),
         plane.y.w_inner,
         static_cast<uint32_t>(plane.y.w_last[i]),
         plane.samples,
     };
-    const bool narrow = !plane.wide && layout.sample_bytes == 1;
-    if (narrow) {
+    if (plane.split) {
+      kernel.column_sums_8_16_split(column, sums16, sums16 + plan.half);
+    } else if (!plane.wide) {
       kernel.column_sums_8_16(column, sums16);
+    } else if (layout.sample_bytes == 1) {
+      kernel.column_sums_8_32(column, sums32);
     } else {
-      (layout.sample_bytes == 1 ? kernel.column_sums_8_32 : kernel.column_sums_10_32)(column,
-                                                                                      sums32);
+      kernel.column_sums_10_32(column, sums32);
     }
     for (int k = 0; k < layout.components; ++k) {
-      if (layout.component[k].plane != p) continue;
       const ComponentPlan& c = plan.component[k];
-      if (narrow) {
-        kernel.row_sums_16(sums16, c.filter, v.sums);
-      } else if (!c.wide) {
-        kernel.row_sums_32(sums32, c.filter, v.sums);
+      if (layout.component[k].plane != p) continue;
+      if (plan.wide) {
+        wide_row_means(sums32, c, plan.scale, v.mean[k]);
+      } else if (plane.wide) {
+        kernel.row_sums_32(sums32, c.filter, v.sums[k]);
       } else {
-        wide_means(sums32, c, v.mean[k]);
-        continue;
+        kernel.row_sums_16(sums16, c.filter, v.sums[k]);
       }
-      kernel.means(v.sums, c.scale, v.mean[k]);
     }
   }
-  const int last = layout.components - 1;
-  const int32_t* const mean[3] = {v.mean[0], v.mean[last ? 1 : 0], v.mean[last]};
+  const int second = layout.components > 1 ? 1 : 0, last = layout.components - 1;
   uint8_t* const rgb[3] = {out, out + kSize * kSize, out + 2 * kSize * kSize};
-  kernel.color_means(mean, color, rgb);
+  if (plan.wide) {
+    const int32_t* const mean[3] = {v.mean[0], v.mean[second], v.mean[last]};
+    color_means(mean, color, rgb);
+  } else {
+    const uint32_t* const sums[3] = {v.sums[0], v.sums[second], v.sums[last]};
+    kernel.color_sums(sums, plan.scale, color, rgb);
+  }
 }
 
 void fragment_row(leaf_views& v, const leaf_frame& f, const Color& color, int row, uint8_t* out) {
   const Plan& plan = v.plan;
   const FormatLayout& layout = *plan.layout;
   for (int k = 0; k < layout.components; ++k) {
-    const ComponentLayout& cl = layout.component[k];
-    const uint8_t* samples =
-        static_cast<const uint8_t*>(f.plane[cl.plane]) +
-        plan.fragment_y[row] / layout.plane[cl.plane].sub_y * f.pitch[cl.plane];
-    const int32_t* x = plan.component[k].fragment_x.data();
-    if (layout.sample_bytes == 1) {
-      for (int j = 0; j < kSize; ++j) v.sample[k][j] = samples[x[j]];
-    } else {
-      for (int j = 0; j < kSize; ++j) {
-        uint16_t value;
-        memcpy(&value, samples + 2 * int64_t{x[j]}, sizeof value);
-        v.sample[k][j] = static_cast<uint16_t>(value >> 6);
-      }
-    }
+    const int p = layout.component[k].plane;
+    const uint8_t* samples = static_cast<const uint8_t*>(f.plane[p]) +
+                             plan.fragment_y[row] / layout.plane[p].sub_y * f.pitch[p];
+    v.kernels->fragment_samples(samples, plan.component[k].fragments, v.sample[k]);
   }
-  const int last = layout.components - 1;
-  const uint16_t* const sample[3] = {v.sample[0], v.sample[last ? 1 : 0], v.sample[last]};
+  const int second = layout.components > 1 ? 1 : 0, last = layout.components - 1;
+  const uint16_t* const sample[3] = {v.sample[0], v.sample[second], v.sample[last]};
   uint8_t* const rgb[3] = {out, out + kSize * kSize, out + 2 * kSize * kSize};
   v.kernels->color_samples(sample, color, rgb);
 }

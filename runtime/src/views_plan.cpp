@@ -50,25 +50,62 @@ void fragment_pixels(int32_t offset, int32_t length, std::array<int32_t, kSize>&
   }
 }
 
-void make_row_filter(ComponentPlan& c, const ComponentLayout& layout, int64_t begin) {
-  int32_t longest = 0;
+// Taps come as the kernels like them: kChunk, or a multiple of twice as many.
+int32_t round_taps(int32_t taps) {
+  return taps <= kChunk ? kChunk : (taps + 2 * kChunk - 1) / (2 * kChunk) * (2 * kChunk);
+}
+
+void make_row_filter(ComponentPlan& c, const ComponentLayout& layout, const PlanePlan& plane,
+                     int32_t half) {
+  const int32_t stride = plane.split ? layout.stride / 2 : layout.stride;
   for (int i = 0; i < kSize; ++i) {
+    const int64_t position = int64_t{c.x.first[i]} * layout.stride + layout.offset - plane.begin;
     c.position[i] =
-        static_cast<int32_t>(int64_t{c.x.first[i]} * layout.stride + layout.offset - begin);
-    longest = std::max(longest, (c.x.count[i] - 1) * layout.stride + 1);
+        static_cast<int32_t>(plane.split ? position / 2 + position % 2 * half : position);
   }
-  const int32_t taps = (longest + kChunk - 1) / kChunk * kChunk;
+  const int32_t longest = *std::max_element(c.x.count.begin(), c.x.count.end());
+  const int32_t taps = round_taps((longest - 1) * stride + 1);
   c.weights.assign(static_cast<size_t>(kSize) * taps, 0);
   for (int i = 0; i < kSize; ++i) {
     int16_t* w = c.weights.data() + static_cast<size_t>(i) * taps;
     const int32_t last = c.x.count[i] - 1;
-    for (int32_t k = 1; k < last; ++k) w[k * layout.stride] = static_cast<int16_t>(c.x.w_inner);
-    if (last > 0) w[last * layout.stride] = static_cast<int16_t>(c.x.w_last[i]);
+    for (int32_t k = 1; k < last; ++k) w[k * stride] = static_cast<int16_t>(c.x.w_inner);
+    if (last > 0) w[last * stride] = static_cast<int16_t>(c.x.w_last[i]);
     w[0] = static_cast<int16_t>(c.x.w_first[i]);
   }
-  c.filter = {c.position.data(), c.x.count.data(), c.x.w_first.data(), c.x.w_last.data(),
-              c.x.w_inner,       c.x.total,        layout.stride,      taps,
+  c.filter = {c.position.data(),
+              c.x.count.data(),
+              c.x.w_first.data(),
+              c.x.w_last.data(),
+              c.x.w_inner,
+              c.x.total,
+              stride,
+              taps,
               c.weights.data()};
+}
+
+void make_fragments(Fragments& f, const ComponentLayout& layout, int sample_bytes,
+                    const std::array<int32_t, kSize>& pixels) {
+  const auto first_byte = [&](int j) {
+    return (int64_t{pixels[j]} / layout.sub_x * layout.stride + layout.offset) * sample_bytes;
+  };
+  const auto fill = [&](uint8_t* index, int j, int64_t origin) {
+    const auto byte = static_cast<uint8_t>(first_byte(j) - origin);
+    index[2 * j] = byte;
+    index[2 * j + 1] = sample_bytes == 2 ? static_cast<uint8_t>(byte + 1) : kNoByte;
+  };
+  for (int cell = 0; cell < kGrid; ++cell) {
+    const int begin = cell * kPatch, last = begin + kPatch - 1;
+    f.window[cell] = first_byte(begin);
+    f.window_bytes[cell] = static_cast<int32_t>(first_byte(last) - f.window[cell]) + sample_bytes;
+  }
+  for (int j = 0; j < kSize; ++j) {
+    const int64_t group = first_byte(j / 8 * 8);
+    fill(f.index, j, f.window[j / kPatch]);
+    fill(f.group_index, j, group);
+    f.group[j / 8] = static_cast<uint8_t>(group - f.window[j / kPatch]);
+  }
+  f.shift = sample_bytes == 2 ? 6 : 0;
 }
 
 }  // namespace
@@ -112,7 +149,7 @@ void make_plan(Plan& plan, const leaf_frame& frame, const leaf_roi& roi) {
   plan.roi = roi;
   plan.layout = &layout;
 
-  plan.row_elements = 0;
+  plan.half = 0;
   for (int p = 0; p < layout.planes; ++p) {
     const PlaneLayout& pl = layout.plane[p];
     PlanePlan& plane = plan.plane[p];
@@ -120,26 +157,29 @@ void make_plan(Plan& plan, const leaf_frame& frame, const leaf_roi& roi) {
     const int32_t first = roi.x / pl.pixels, last = (roi.x + roi.width - 1) / pl.pixels;
     plane.begin = int64_t{first} * pl.unit;
     plane.samples = (last - first + 1) * pl.unit;
-    plane.wide = plane.y.total * max_sample > 65535;
+    plane.wide = layout.sample_bytes == 2 || plane.y.total * max_sample > 65535;
+    plane.split = !plane.wide && pl.unit % 2 == 0;
+    if (plane.split) plan.half = std::max(plan.half, (plane.samples / 2 + 127) / 64 * 64);
   }
 
   fragment_pixels(roi.y, roi.height, plan.fragment_y);
   std::array<int32_t, kSize> fragment_x;
   fragment_pixels(roi.x, roi.width, fragment_x);
 
+  plan.row_elements = 0;
   for (int k = 0; k < layout.components; ++k) {
     const ComponentLayout& cl = layout.component[k];
     ComponentPlan& c = plan.component[k];
     const PlanePlan& plane = plan.plane[cl.plane];
     c.x = box_axis(roi.x, roi.width, cl.sub_x);
-    make_row_filter(c, cl, plane.begin);
-    const uint64_t area = uint64_t{plane.y.total} * c.x.total;
-    c.scale = ((uint64_t{1} << kScaleBits) + area / 2) / area;
-    c.wide = area * max_sample > 0xffffffffu;
-    for (int i = 0; i < kSize; ++i)
-      c.fragment_x[i] = fragment_x[i] / cl.sub_x * cl.stride + cl.offset;
-    plan.row_elements = std::max(plan.row_elements, plane.samples + c.filter.taps + 64);
+    make_row_filter(c, cl, plane, plan.half);
+    make_fragments(c.fragments, cl, layout.sample_bytes, fragment_x);
+    plan.row_elements = std::max(plan.row_elements, plan.half + plane.samples + c.filter.taps + 64);
   }
+  // Subsampling changes how an output is cut into samples, not its area.
+  const uint64_t area = uint64_t{plan.plane[0].y.total} * plan.component[0].x.total;
+  plan.scale = ((uint64_t{1} << kScaleBits) + area / 2) / area;
+  plan.wide = area * max_sample > 0xffffffffu;
 
   int32_t fill = 0;
   for (int i = 0; i < kSize; ++i) {
@@ -181,6 +221,12 @@ Color make_color(int32_t format, int32_t matrix, int32_t range) {
     for (int k = 0; k < 3; ++k) {
       color.coef[i][k] = static_cast<int32_t>(std::floor(real[i][k] * (1 << kCoefBits) + 0.5));
     }
+  }
+  for (int i = 0; i < 3; ++i) {
+    int64_t zeros = 0;
+    for (int k = 0; k < 3; ++k) zeros += int64_t{color.coef[i][k]} * color.zero[k];
+    color.mean_bias[i] = (int64_t{1} << (kGlobalShift - 1)) - zeros * (int64_t{1} << kMeanBits);
+    color.sample_bias[i] = static_cast<int32_t>((1 << (kCoefBits - 1)) - zeros);
   }
   return color;
 }

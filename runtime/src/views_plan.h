@@ -49,17 +49,16 @@ struct PlanePlan {
   Axis y;
   int64_t begin;    // first sample of a row that the region touches
   int32_t samples;  // that it touches
-  bool wide;        // column sums need 32 bits
+  bool wide;        // column sums take 32 bits: those of 16-bit samples, and of many weights
+  bool split;       // 16-bit column sums are stored as two rows of every second sample
 };
 
 struct ComponentPlan {
   Axis x;
-  std::array<int32_t, kSize> position;  // of each output's first sample, from the plane's `begin`
+  std::array<int32_t, kSize> position;  // of each output's first sample in the column sums
   std::vector<int16_t> weights;
-  RowFilter filter;                       // points into the members above
-  uint64_t scale;                         // 2^54 / area
-  bool wide;                              // box sums need 64 bits
-  std::array<int32_t, kSize> fragment_x;  // position in the plane's row of each fragment sample
+  RowFilter filter;  // points into the members above
+  Fragments fragments;
 };
 
 struct Plan {
@@ -73,7 +72,10 @@ struct Plan {
   std::array<int32_t, kSize> fragment_y;
   std::array<int32_t, kSize> fragment_order;
   std::array<int32_t, kSize + 1> fragment_begin;
-  int32_t row_elements;  // room that a row of column sums needs
+  uint64_t scale;        // 2^kScaleBits / area, of every component
+  bool wide;             // box sums need 64 bits
+  int32_t half;          // where the second row of split column sums begins
+  int32_t row_elements;  // room that the column sums of a plane need
 };
 
 // Fills `plan` for a checked geometry. May throw std::bad_alloc.

@@ -1,0 +1,357 @@
+// The kernels in AVX2.
+#include <immintrin.h>
+
+#include "views_plain.h"
+
+namespace leaf {
+namespace {
+
+// 16-bit column sums are stored minus this, so that the signed 16-bit products of the row filter
+// hold them.
+constexpr int kBias = 32768;
+
+__m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+__m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+void store(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+__m256i words(int value) { return _mm256_set1_epi16(static_cast<int16_t>(value)); }
+__m256i pairs(uint32_t low, uint32_t high) {
+  return _mm256_set1_epi32(static_cast<int32_t>(low | high << 16));
+}
+
+void prefetch_next(const Column& c, int32_t x) {
+  const uint8_t* p = c.top + c.rows * c.pitch + x;
+  for (int32_t row = 0; row < c.next_rows; ++row, p += c.pitch) {
+    _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+  }
+}
+
+void make_biased(uint16_t* sums, int32_t count) {
+  for (int32_t x = 0; x < count; ++x) sums[x] ^= kBias;
+}
+
+// Calls block(x) for blocks of `width` columns; the last one ends with the row.
+template <class Block>
+void for_blocks(int32_t samples, int32_t width, Block block) {
+  for (int32_t x = 0; x + width <= samples; x += width) block(x);
+  if (samples % width) block(samples - width);
+}
+
+// Weight of a row of the column.
+uint32_t row_weight(const Column& c, int32_t row) {
+  return row == 0 ? c.w_first : row < c.rows - 1 ? c.w_inner : row == c.rows - 1 ? c.w_last : 0;
+}
+
+// Weights so small that two products of a sample fit in 15 bits, as 8-bit multiplication needs.
+bool has_small_weights(const Column& c) { return c.w_inner <= 64 && c.w_first <= 64; }
+
+// Sums of 64 columns, two rows at a time: their bytes side by side, times their weights.
+void small_weight_sums(const Column& c, int32_t x, uint16_t* out) {
+  __m256i s[4] = {words(kBias), words(kBias), words(kBias), words(kBias)};
+  for (int32_t row = 0; row < c.rows; row += 2) {
+    const uint8_t* p = c.top + row * c.pitch + x;
+    const uint8_t* q = row + 1 < c.rows ? p + c.pitch : p;
+    const __m256i w = words(static_cast<int>(row_weight(c, row) | row_weight(c, row + 1) << 8));
+    for (int k = 0; k < 2; ++k) {
+      const __m256i a = load(p + 32 * k), b = load(q + 32 * k);
+      s[2 * k] = _mm256_add_epi16(s[2 * k], _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), w));
+      s[2 * k + 1] =
+          _mm256_add_epi16(s[2 * k + 1], _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), w));
+    }
+  }
+  for (int k = 0; k < 2; ++k) {
+    store(out + 32 * k, _mm256_permute2x128_si256(s[2 * k], s[2 * k + 1], 0x20));
+    store(out + 32 * k + 16, _mm256_permute2x128_si256(s[2 * k], s[2 * k + 1], 0x31));
+  }
+}
+
+// Sums of 16 columns in 16 bits; samples(row) loads them.
+template <class Samples>
+__m256i biased_sums(const Column& c, Samples samples) {
+  __m256i inner = _mm256_setzero_si256();
+  for (int32_t row = 1; row < c.rows - 1; ++row) inner = _mm256_add_epi16(inner, samples(row));
+  const __m256i first = _mm256_mullo_epi16(samples(0), words(static_cast<int>(c.w_first)));
+  const __m256i last = _mm256_mullo_epi16(samples(c.rows - 1), words(static_cast<int>(c.w_last)));
+  inner = _mm256_mullo_epi16(inner, words(static_cast<int>(c.w_inner)));
+  return _mm256_add_epi16(_mm256_add_epi16(first, last), _mm256_add_epi16(inner, words(kBias)));
+}
+
+__m256i widen_bytes(const uint8_t* p) { return _mm256_cvtepu8_epi16(load128(p)); }
+
+// 32-bit column sums, 16 columns at a time. samples(p, x) loads them as 16-bit values, kBatch of
+// which stay below 2^15.
+template <int kBatch, class Samples>
+void wide_column_sums(const Column& c, uint32_t* out, Samples samples) {
+  const __m256i zero = _mm256_setzero_si256();
+  const __m256i w_ends = pairs(c.w_first, c.w_last), w_inner = pairs(c.w_inner, 0);
+  for_blocks(c.samples, 16, [&](int32_t x) {
+    const __m256i first = samples(c.top, x);
+    const __m256i last = samples(c.top + (c.rows - 1) * c.pitch, x);
+    __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi16(first, last), w_ends);
+    __m256i high = _mm256_madd_epi16(_mm256_unpackhi_epi16(first, last), w_ends);
+    for (int32_t row = 1; row < c.rows - 1; row += kBatch) {
+      const int32_t end = row + kBatch < c.rows - 1 ? row + kBatch : c.rows - 1;
+      __m256i sum = zero;
+      for (int32_t r = row; r < end; ++r) {
+        sum = _mm256_add_epi16(sum, samples(c.top + r * c.pitch, x));
+      }
+      low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(sum, zero), w_inner));
+      high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(sum, zero), w_inner));
+    }
+    store(out + x, _mm256_permute2x128_si256(low, high, 0x20));
+    store(out + x + 8, _mm256_permute2x128_si256(low, high, 0x31));
+  });
+}
+
+// Eight vectors of eight addends to their sums.
+__m256i add_across(const __m256i z[8]) {
+  const __m256i a = _mm256_hadd_epi32(_mm256_hadd_epi32(z[0], z[1]), _mm256_hadd_epi32(z[2], z[3]));
+  const __m256i b = _mm256_hadd_epi32(_mm256_hadd_epi32(z[4], z[5]), _mm256_hadd_epi32(z[6], z[7]));
+  return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
+                          _mm256_permute2x128_si256(a, b, 0x31));
+}
+
+void row_sums_16(const uint16_t* row, const RowFilter& f, uint32_t* sums) {
+  const __m256i bias = _mm256_set1_epi32(static_cast<int32_t>(f.total) * kBias);
+  const int16_t* w = f.weights;
+  if (f.taps == kChunk) {
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for (int i = 0; i < kSize; i += 8, w += 8 * kChunk) {
+      __m256i z[4];  // the addends of two outputs
+      for (int k = 0; k < 4; ++k) {
+        const __m256i v =
+            _mm256_inserti128_si256(_mm256_castsi128_si256(load128(row + f.first[i + 2 * k])),
+                                    load128(row + f.first[i + 2 * k + 1]), 1);
+        z[k] = _mm256_madd_epi16(v, load(w + 2 * k * kChunk));
+      }
+      const __m256i sum =
+          _mm256_hadd_epi32(_mm256_hadd_epi32(z[0], z[1]), _mm256_hadd_epi32(z[2], z[3]));
+      store(sums + i, _mm256_add_epi32(_mm256_permutevar8x32_epi32(sum, order), bias));
+    }
+    return;
+  }
+  for (int i = 0; i < kSize; i += 8) {
+    __m256i z[8];
+    for (int k = 0; k < 8; ++k, w += f.taps) {
+      const uint16_t* v = row + f.first[i + k];
+      z[k] = _mm256_madd_epi16(load(v), load(w));
+      for (int32_t t = 16; t < f.taps; t += 16) {
+        z[k] = _mm256_add_epi32(z[k], _mm256_madd_epi16(load(v + t), load(w + t)));
+      }
+    }
+    store(sums + i, _mm256_add_epi32(add_across(z), bias));
+  }
+}
+
+// 16 values of 32 bits to bytes, clipped to 0..255.
+__m128i clip_to_bytes(__m256i a, __m256i b) {
+  const __m256i v = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+  return _mm_packus_epi16(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+}
+
+// Box sums in the low halves of 64-bit lanes to means.
+__m256i means(__m256i sums, __m256i scale_low, __m256i scale_high) {
+  const __m256i high = _mm256_slli_epi64(_mm256_mul_epu32(sums, scale_high), 32);
+  const __m256i half = _mm256_set1_epi64x(int64_t{1} << (kMeanShift - 1));
+  const __m256i product = _mm256_add_epi64(_mm256_mul_epu32(sums, scale_low), high);
+  return _mm256_srli_epi64(_mm256_add_epi64(product, half), kMeanShift);
+}
+
+// Three components in the lanes of `Ops` to the three channels.
+template <bool kDiagonal, class Ops, class V>
+void mix(const Ops& o, const V in[3], V out[3]) {
+  if (kDiagonal) {
+    for (int i = 0; i < 3; ++i) out[i] = o.add(o.bias[i], o.mul(in[i], o.coef[i][i]));
+    return;
+  }
+  const V y = o.mul(in[0], o.coef[0][0]);
+  out[0] = o.add(o.add(o.bias[0], y), o.mul(in[2], o.coef[0][2]));
+  out[1] =
+      o.add(o.add(o.add(o.bias[1], y), o.mul(in[1], o.coef[1][1])), o.mul(in[2], o.coef[1][2]));
+  out[2] = o.add(o.add(o.bias[2], y), o.mul(in[1], o.coef[2][1]));
+}
+
+struct MeanOps {
+  __m256i coef[3][3], bias[3];
+  explicit MeanOps(const Color& c) {
+    for (int i = 0; i < 3; ++i) {
+      bias[i] = _mm256_set1_epi64x(c.mean_bias[i]);
+      for (int k = 0; k < 3; ++k) coef[i][k] = _mm256_set1_epi64x(c.coef[i][k]);
+    }
+  }
+  static __m256i add(__m256i a, __m256i b) { return _mm256_add_epi64(a, b); }
+  static __m256i mul(__m256i a, __m256i b) { return _mm256_mul_epi32(a, b); }
+};
+
+struct SampleOps {
+  __m256i coef[3][3], bias[3];
+  explicit SampleOps(const Color& c) {
+    for (int i = 0; i < 3; ++i) {
+      bias[i] = _mm256_set1_epi32(c.sample_bias[i]);
+      for (int k = 0; k < 3; ++k) coef[i][k] = _mm256_set1_epi32(c.coef[i][k]);
+    }
+  }
+  static __m256i add(__m256i a, __m256i b) { return _mm256_add_epi32(a, b); }
+  static __m256i mul(__m256i a, __m256i b) { return _mm256_mullo_epi32(a, b); }
+};
+
+template <bool kDiagonal>
+void mix_sums(const uint32_t* const sums[3], uint64_t scale, const Color& color,
+              uint8_t* const rgb[3]) {
+  const MeanOps ops(color);
+  const __m256i low = _mm256_set1_epi64x(static_cast<int64_t>(scale & 0xffffffff));
+  const __m256i high = _mm256_set1_epi64x(static_cast<int64_t>(scale >> 32));
+  for (int i = 0; i < kSize; i += 16) {
+    __m256i value[3][2];
+    for (int part = 0; part < 2; ++part) {
+      __m256i even[3], odd[3], even_out[3], odd_out[3];
+      for (int k = 0; k < 3; ++k) {
+        const __m256i s = load(sums[k] + i + 8 * part);
+        even[k] = means(s, low, high);
+        odd[k] = means(_mm256_srli_epi64(s, 32), low, high);
+      }
+      mix<kDiagonal>(ops, even, even_out);
+      mix<kDiagonal>(ops, odd, odd_out);
+      for (int k = 0; k < 3; ++k) {
+        // The upper halves, and the rest of the shift.
+        const __m256i v = _mm256_blend_epi32(_mm256_srli_epi64(even_out[k], 32), odd_out[k], 0xaa);
+        value[k][part] = _mm256_srai_epi32(v, kGlobalShift - 32);
+      }
+    }
+    for (int k = 0; k < 3; ++k) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(rgb[k] + i),
+                       clip_to_bytes(value[k][0], value[k][1]));
+    }
+  }
+}
+
+template <bool kDiagonal>
+void mix_samples(const uint16_t* const sample[3], const Color& color, uint8_t* const rgb[3]) {
+  const SampleOps ops(color);
+  for (int i = 0; i < kSize; i += 16) {
+    __m256i value[3][2];
+    for (int part = 0; part < 2; ++part) {
+      __m256i in[3], out[3];
+      for (int k = 0; k < 3; ++k) in[k] = _mm256_cvtepu16_epi32(load128(sample[k] + i + 8 * part));
+      mix<kDiagonal>(ops, in, out);
+      for (int k = 0; k < 3; ++k) value[k][part] = _mm256_srai_epi32(out[k], kCoefBits);
+    }
+    for (int k = 0; k < 3; ++k) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(rgb[k] + i),
+                       clip_to_bytes(value[k][0], value[k][1]));
+    }
+  }
+}
+
+void color_sums_avx2(const uint32_t* const sums[3], uint64_t scale, const Color& color,
+                     uint8_t* const rgb[3]) {
+  (color.diagonal ? mix_sums<true> : mix_sums<false>)(sums, scale, color, rgb);
+}
+
+void color_samples_avx2(const uint16_t* const sample[3], const Color& color,
+                        uint8_t* const rgb[3]) {
+  (color.diagonal ? mix_samples<true> : mix_samples<false>)(sample, color, rgb);
+}
+
+// Exactly `bytes` bytes, 1 to kWindow.
+void copy_window(uint8_t* to, const uint8_t* from, int32_t bytes) {
+  if (bytes < 16) {
+    memcpy(to, from, static_cast<size_t>(bytes));
+    return;
+  }
+  for (int32_t x = 0; x + 16 <= bytes; x += 16) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + x), load128(from + x));
+  }
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to + bytes - 16), load128(from + bytes - 16));
+}
+
+void fragment_samples_avx2(const uint8_t* row, const Fragments& f, uint16_t* sample) {
+  uint8_t window[kWindow + 32] = {};
+  const __m128i shift = _mm_cvtsi32_si128(f.shift);
+  for (int cell = 0; cell < kGrid; ++cell) {
+    copy_window(window, row + f.window[cell], f.window_bytes[cell]);
+    for (int group = cell * kPatch / 8; group < (cell + 1) * kPatch / 8; ++group) {
+      const uint8_t* bytes = window + f.group[group];
+      const __m128i index = load128(f.group_index + 16 * group);
+      // A lookup gives zero where its index has the top bit set.
+      const __m128i low =
+          _mm_shuffle_epi8(load128(bytes), _mm_adds_epu8(index, _mm_set1_epi8(0x70)));
+      const __m128i high =
+          _mm_shuffle_epi8(load128(bytes + 16), _mm_sub_epi8(index, _mm_set1_epi8(16)));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(sample + 8 * group),
+                       _mm_srl_epi16(_mm_or_si128(low, high), shift));
+    }
+  }
+}
+
+}  // namespace
+
+void avx2_column_sums_8_16(const Column& c, uint16_t* out) {
+  if (c.samples < 64) {
+    column_sums<uint8_t, 0>(c, out);
+    make_biased(out, c.samples);
+  } else if (has_small_weights(c)) {
+    for_blocks(c.samples, 64, [&](int32_t x) {
+      prefetch_next(c, x);
+      small_weight_sums(c, x, out + x);
+    });
+  } else {
+    for_blocks(c.samples, 16, [&](int32_t x) {
+      store(out + x,
+            biased_sums(c, [&](int32_t row) { return widen_bytes(c.top + row * c.pitch + x); }));
+    });
+  }
+}
+
+void avx2_column_sums_8_16_split(const Column& c, uint16_t* even, uint16_t* odd) {
+  if (c.samples < 32) {
+    column_sums_split(c, even, odd);
+    make_biased(even, c.samples / 2);
+    make_biased(odd, c.samples / 2);
+    return;
+  }
+  for_blocks(c.samples, 32, [&](int32_t x) {
+    if (x % 64 == 0) prefetch_next(c, x);
+    const auto row = [&](int32_t r) { return load(c.top + r * c.pitch + x); };
+    store(even + x / 2,
+          biased_sums(c, [&](int32_t r) { return _mm256_and_si256(row(r), words(255)); }));
+    store(odd + x / 2, biased_sums(c, [&](int32_t r) { return _mm256_srli_epi16(row(r), 8); }));
+  });
+}
+
+void avx2_column_sums_8_32(const Column& c, uint32_t* out) {
+  if (c.samples < 16) return column_sums<uint8_t, 0>(c, out);
+  wide_column_sums<128>(c, out, [](const uint8_t* p, int32_t x) { return widen_bytes(p + x); });
+}
+
+void avx2_column_sums_10_32(const Column& c, uint32_t* out) {
+  if (c.samples < 16) return column_sums<uint16_t, 6>(c, out);
+  wide_column_sums<32>(c, out, [](const uint8_t* p, int32_t x) {
+    return _mm256_srli_epi16(load(p + 2 * int64_t{x}), 6);
+  });
+}
+
+void avx2_row_sums_32(const uint32_t* row, const RowFilter& f, uint32_t* sums) {
+  const int16_t* w = f.weights;
+  for (int i = 0; i < kSize; i += 8) {
+    __m256i z[8];
+    for (int k = 0; k < 8; ++k, w += f.taps) {
+      const uint32_t* v = row + f.first[i + k];
+      z[k] = _mm256_setzero_si256();
+      for (int32_t t = 0; t < f.taps; t += 8) {
+        const __m256i weights = _mm256_cvtepi16_epi32(load128(w + t));
+        z[k] = _mm256_add_epi32(z[k], _mm256_mullo_epi32(load(v + t), weights));
+      }
+    }
+    store(sums + i, add_across(z));
+  }
+}
+
+const Kernels kAvx2Kernels = {
+    avx2_column_sums_8_16, avx2_column_sums_8_16_split,
+    avx2_column_sums_8_32, avx2_column_sums_10_32,
+    row_sums_16,           avx2_row_sums_32,
+    color_sums_avx2,       color_samples_avx2,
+    fragment_samples_avx2,
+};
+
+}  // namespace leaf
