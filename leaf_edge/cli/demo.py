@@ -101,16 +101,20 @@ def _print_findings(console: Console, findings: list[Finding]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title="Stretches with a fault: the clean rest of the shot -> inside", box=SIMPLE_HEAD)
-    for heading in ("fault made", "seconds", "mean MOS", "rejected", "reason named", "found"):
-        table.add_column(heading)
+    table = Table(
+        title="Stretches with a fault: the clean rest of the shot → inside",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for heading in ("fault made", "seconds", "mean MOS", "rejected", "reason", "found"):
+        table.add_column(heading, no_wrap=True)
     for finding in findings:
         stretch = finding.stretch
         table.add_row(
             stretch.title,
             f"{stretch.start_s:g}-{stretch.end_s:g}",
-            f"{finding.mos_around:.2f} -> {finding.mos_inside:.2f}",
-            f"{finding.rejected_around:.0%} -> {finding.rejected_inside:.0%}",
+            f"{finding.mos_around:.2f} → {finding.mos_inside:.2f}",
+            f"{finding.rejected_around:.0%} → {finding.rejected_inside:.0%}",
             finding.reason or "none",
             "[green]yes[/]" if finding.found else "[red]no[/]",
         )
