@@ -1,0 +1,118 @@
+"""Writing scores: CSV or JSON Lines, to a file that appears whole or to standard output."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from leaf_edge.cli.exit_codes import OutputError, UsageError
+from leaf_edge.runtime.score import COLUMNS, Score
+
+Write = Callable[[Score], None]
+
+_STDOUT = {"-": "csv", "-.csv": "csv", "-.jsonl": "jsonl"}
+
+
+def is_stdout(name: str) -> bool:
+    """Whether `--output name` means standard output."""
+    return name in _STDOUT
+
+
+def format_of(name: str) -> str:
+    """`csv` or `jsonl`, by the extension. Raises `UsageError` for another."""
+    kind = _STDOUT.get(name) or {".csv": "csv", ".jsonl": "jsonl"}.get(Path(name).suffix.lower())
+    if kind is None:
+        raise UsageError(
+            f"--output {name}: expected a name that ends in .csv or .jsonl, or - for CSV on standard output"
+        )
+    return kind
+
+
+class PartFile:
+    """A file that is written as NAME.part and appears under its name with `finish`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.part = path.with_name(path.name + ".part")
+
+    def finish(self) -> None:
+        """Give the file its name. Raises `OutputError`."""
+        with output_errors():
+            self.part.replace(self.path)
+
+    def discard(self) -> None:
+        """Remove what was written, if it is still there under the name of a part."""
+        with suppress(OSError):
+            self.part.unlink(missing_ok=True)
+
+
+@contextmanager
+def score_writer(name: str | None) -> Iterator[tuple[Write, Callable[[], None]]]:
+    """(write, finish) for `--output name`; None writes nowhere.
+
+    Each row is flushed as it is written. Without a call of `finish` nothing is left under the name,
+    and a file that was there before stays as it was. Raises `OutputError`.
+    """
+    if name is None:
+        yield lambda score: None, lambda: None
+        return
+    kind = format_of(name)
+    if is_stdout(name):
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="surrogateescape")  # file names are bytes, not always UTF-8
+        yield _rows(sys.stdout, kind), lambda: None
+        return
+    target = PartFile(Path(name))
+    with output_errors():
+        file = target.part.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+
+    def finish() -> None:
+        with output_errors():
+            file.close()
+        target.finish()
+
+    try:
+        yield _rows(file, kind), finish
+    finally:
+        with suppress(OSError):
+            file.close()
+        target.discard()
+
+
+def _rows(file: TextIO, kind: str) -> Write:
+    if kind == "jsonl":
+
+        def write_line(score: Score) -> None:
+            with output_errors():
+                file.write(json.dumps(score.to_dict(), allow_nan=False) + "\n")
+                file.flush()
+
+        return write_line
+    table = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    with output_errors():
+        table.writeheader()
+
+    def write_row(score: Score) -> None:
+        row: dict[str, Any] = score.to_row()
+        with output_errors():
+            table.writerow(row)
+            file.flush()
+
+    return write_row
+
+
+@contextmanager
+def output_errors() -> Iterator[None]:
+    """Failures to write are the output's, not the input's."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        raise OutputError(f"{where}cannot be written: {error.strerror or error}") from None
