@@ -1,8 +1,8 @@
 // The Python module leaf_edge._native: one bind function per part of the core.
 #include <nanobind/nanobind.h>
 
-void bind_views(nanobind::module_ &module);
-void bind_gate(nanobind::module_ &module);
+void bind_views(nanobind::module_& module);
+void bind_gate(nanobind::module_& module);
 
 NB_MODULE(_native, module) {
   module.doc() = "LEAF-Edge core: frame views and gate";
