@@ -14,6 +14,7 @@ from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
 from leaf_edge.cli.source_options import add_source_arguments, options_from_args
 
 if TYPE_CHECKING:
+    from leaf_edge.cli.score_inputs import Origin
     from leaf_edge.frames import Roi
     from leaf_edge.plot import Plot
     from leaf_edge.runtime.series import Series
@@ -100,18 +101,17 @@ def run(args: argparse.Namespace) -> int:
     plot = None if args.plot is None else _plot(args.plot, roi)
     scorer = leaf_edge.load(args.model)
     inputs = Inputs(scorer, options, roi, workers)
-    series: dict[tuple[str, bool], Series] = {}
+    series: dict[Origin, Series] = {}
     with score_writer(args.output) as (write, finish), progress() as advance:
         last = perf_counter()
-        for name, total, item in inputs.scored(args.sources):
+        for origin, item in inputs.scored(args.sources):
             write(item.score)
             if plot is not None:
                 plot.offer(item.frame, item.score, still=item.still)
-            advance(name, total)
-            entry = series.setdefault((name, item.still), Series(name, stills=item.still))
-            entry.add(item.score)
+            advance(origin.name, origin.total)
+            entry = series.setdefault(origin, Series(origin.name, stills=origin.still))
             now = perf_counter()
-            entry.elapsed_s += now - last
+            entry.add(item.score, now - last)
             last = now
         if series:
             finish()

@@ -6,10 +6,24 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from leaf_edge.frames import Roi, Source, SourceError, SourceOptions, open_source
 from leaf_edge.runtime.score_source import Scored, score_files, score_source
 from leaf_edge.runtime.scorer import Scorer
+
+
+class Origin(NamedTuple):
+    """Which frames belong together in a summary.
+
+    group: number of the argument, or of the run of images. name: for people. total: frames to come
+    under this name, None where unknown. still: whether they are images.
+    """
+
+    group: int
+    name: str
+    total: int | None
+    still: bool
 
 
 class Inputs:
@@ -25,23 +39,23 @@ class Inputs:
         self._workers = workers
         self.problems: list[str] = []
 
-    def scored(self, specs: Sequence[str]) -> Iterator[tuple[str, int | None, Scored]]:
-        """(name, frames to come under it or None, scored frame).
+    def scored(self, specs: Sequence[str]) -> Iterator[tuple[Origin, Scored]]:
+        """Scored frames and where they come from, in the order of the arguments.
 
-        The name is that of the argument, for a video in a folder its path; images given one by one
+        The origin's name is that of the argument, for a video in a folder its path; images given one by one
         (`*.jpg`) are named together. Raises `SourceError` with `on_error="fail"`.
         """
         images: list[Path] = []
-        for source in chain(self._opened(specs), [None]):
+        for group, source in enumerate(chain(self._opened(specs), [None])):
             if source is not None and source.kind == "image":
                 images.append(Path(source.name))
                 continue
             if images:
-                yield from self._images(images)
+                yield from self._images(group, images)
                 images = []
             if source is not None:
                 with source:
-                    yield from self._source(source)
+                    yield from self._source(group, source)
 
     def _opened(self, specs: Sequence[str]) -> Iterator[Source]:
         for spec in specs:
@@ -52,8 +66,9 @@ class Inputs:
                     raise
                 self._problem(error)
 
-    def _images(self, files: list[Path]) -> Iterator[tuple[str, int | None, Scored]]:
+    def _images(self, group: int, files: list[Path]) -> Iterator[tuple[Origin, Scored]]:
         name = str(files[0]) if len(files) == 1 else f"{len(files)} images"
+        origin = Origin(group - 1, name, len(files), True)
         for item in score_files(
             self._scorer,
             files,
@@ -62,13 +77,13 @@ class Inputs:
             workers=self._workers,
             on_error=self._options.on_error,
         ):
-            yield name, len(files), item
+            yield origin, item
 
-    def _source(self, source: Source) -> Iterator[tuple[str, int | None, Scored]]:
+    def _source(self, group: int, source: Source) -> Iterator[tuple[Origin, Scored]]:
         for item in score_source(self._scorer, source, self._problem, self._roi, workers=self._workers):
             inner = source.kind == "folder" and not item.still
             name = item.frame.source if inner else source.name
-            yield name, None if inner else source.length, item
+            yield Origin(group, name, None if inner else source.length, item.still), item
 
     def _problem(self, error: SourceError) -> None:
         self.problems.append(str(error))

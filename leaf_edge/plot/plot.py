@@ -193,10 +193,9 @@ def _thumbnails(
         va="center",
     )  # fmt: skip
     for number, item in enumerate(items, 1):
-        box_left = left + (number - 1) * (width + gap)
-        axes = figure.add_axes(
-            (box_left / _WIDTH, 1 - (top + height) / total, width / _WIDTH, height / total)
-        )
+        box_left = _THUMBS_LEFT + (number - 1) * (_THUMB_WIDTH + _THUMBS_GAP)
+        box = (box_left / _WIDTH, 1 - (top + height) / total, _THUMB_WIDTH / _WIDTH, height / total)
+        axes = figure.add_axes(box)
         axes.imshow(item.picture, interpolation="antialiased")
         axes.set_anchor("NW")
         axes.set_xticks([])

@@ -34,8 +34,9 @@ class Series:
         self._numbers = array("d")  # mos, mos_lo, mos_hi, time_s (NaN: none), frame
         self._faults = array("f")
 
-    def add(self, score: Score) -> None:
-        """Append a score. Only images keep their names: a stream has one."""
+    def add(self, score: Score, elapsed_s: float = 0.0) -> None:
+        """Append a score, `elapsed_s` after the one before. Only images keep their names."""
+        self.elapsed_s += elapsed_s
         time_s = math.nan if score.time_s is None else score.time_s
         self._numbers.extend((score.mos, score.mos_lo, score.mos_hi, time_s, score.frame))
         self._faults.extend(score.faults)
