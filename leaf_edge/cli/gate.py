@@ -6,19 +6,21 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path, PurePath
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from leaf_edge.cli.exit_codes import ExitCode, OutputError, UsageError, epilog
+from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
+from leaf_edge.cli.score_output import PartFile, output_errors
 from leaf_edge.cli.source_options import add_source_arguments, options_from_args
 from leaf_edge.runtime.gate import GATE_MAX_WINDOW, GateConfig, GateError, Missing, Pool, State
 
 if TYPE_CHECKING:
-    from leaf_edge.frames.source import Source, SourceOptions
-    from leaf_edge.runtime.gate_streams import Scored
+    from leaf_edge.cli.score_inputs import Origin
+    from leaf_edge.runtime.gate_streams import GateInput
     from leaf_edge.runtime.gate_summary import GateSummary
-    from leaf_edge.runtime.scorer import Scorer
+    from leaf_edge.runtime.kept_frames import KeptFrames
+    from leaf_edge.runtime.score_source import Scored
 
 Item = TypeVar("Item")
 
@@ -35,6 +37,18 @@ _EXAMPLES = """\
   leaf-edge gate --replay scores.csv --accept 3.2              other thresholds on scores already made
   camera | leaf-edge gate - --format nv12 --size 1920x1080 --fps 30 --decisions -"""
 
+_CODES = (
+    ExitCode.OK,
+    ExitCode.INTERNAL,
+    ExitCode.USAGE,
+    ExitCode.SKIPPED,
+    ExitCode.INPUT,
+    ExitCode.BUNDLE,
+    ExitCode.OUTPUT,
+    ExitCode.INTERRUPTED,
+    ExitCode.PIPE,
+)
+
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     """Options of the verb."""
@@ -44,7 +58,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         description="Scores frames and gates them: two thresholds with hysteresis on a pooled score, and a "
         "least time in each state. Every video and raw stream has a gate of its own; an image is judged "
         "alone (no pooling, no dwell). docs/gate.md has the state machine.",
-        epilog=epilog(_EXAMPLES),
+        epilog=epilog(_EXAMPLES, _CODES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -137,7 +151,7 @@ def run(args: argparse.Namespace) -> int:
     config = _config(args)
     _check_combination(args)
     problems: list[str] = []
-    scores = _replayed(args.replay) if args.replay is not None else _scored_live(args, problems)
+    scores = _replayed(args.replay) if args.replay is not None else _scored(args, problems)
     summary, kept = _gate(args, config, scores)
     for problem in problems:
         _say(f"skipped {problem}")
@@ -187,118 +201,102 @@ def _check_combination(args: argparse.Namespace) -> None:
         raise UsageError("--json and --decisions - both want standard output; give --decisions a file")
 
 
-def _replayed(log: str) -> list[Scored]:
+def _replayed(log: str) -> Iterator[GateInput]:
     from leaf_edge.runtime.gate_log import read_log
 
     data = sys.stdin.buffer.read() if log == "-" else Path(log).read_bytes()
-    return read_log(data, "standard input" if log == "-" else log)
+    return iter(read_log(data, "standard input" if log == "-" else log))
 
 
-def _scored_live(args: argparse.Namespace, problems: list[str]) -> Iterator[Scored]:
+def _scored(args: argparse.Namespace, problems: list[str]) -> Iterator[GateInput]:
     import leaf_edge
+    from leaf_edge.cli.score_inputs import Inputs
+    from leaf_edge.runtime.stream import usable_cpus
 
-    options = options_from_args(args)
+    # Frames that are scored at once come out later: not for a live stream.
+    workers = 1 if "-" in args.sources else usable_cpus()
     # The model is loaded here, not with the first frame: a wrong one ends the run before files are made.
-    scorer = leaf_edge.load(args.model or "leaf-s")
-    return _scored_sources(args.sources, options, scorer, problems)
+    inputs = Inputs(leaf_edge.load(args.model or "leaf-s"), options_from_args(args), None, workers)
+    inputs.problems = problems
+    return _shown(inputs.scored(args.sources), shown=args.decisions != "-")
 
 
-def _scored_sources(
-    specs: list[str], options: SourceOptions, scorer: Scorer, problems: list[str]
-) -> Iterator[Scored]:
-    from leaf_edge.frames import SourceError, open_source
+def _shown(scored: Iterator[tuple[Origin, Scored]], shown: bool) -> Iterator[GateInput]:
+    """The scores as the gate takes them, with a bar on standard error."""
+    from leaf_edge.cli.score_table import progress
+    from leaf_edge.runtime.gate_streams import GateInput
 
-    for spec in specs:
-        try:
-            source = open_source(spec, options, notice=_say)
-        except SourceError as error:
-            if options.on_error == "fail":
-                raise
-            problems.append(str(error))
-            continue
-        with source:
-            yield from _scored_source(source, scorer)
-            problems.extend(str(problem) for problem in source.problems)
+    with progress() if shown else nullcontext(lambda name, total: None) as advance:
+        for origin, item in scored:
+            yield GateInput.of(item)
+            advance(origin.name, origin.total)
 
 
-def _scored_source(source: Source, scorer: Scorer) -> Iterator[Scored]:
-    from leaf_edge.frames import kind_of
-    from leaf_edge.runtime.gate_streams import Scored
-    from leaf_edge.runtime.stream import score_stream, usable_cpus
-
-    # One worker keeps the delay of a live stream short; stills have no delay to keep.
-    workers = usable_cpus() if source.kind == "folder" else 1
-    for frame, score in score_stream(scorer, source, workers=workers):
-        still = source.kind == "image" or (
-            source.kind == "folder" and kind_of(PurePath(frame.source)) == "image"
-        )
-        yield Scored.live(frame, score, still=still)
-
-
-def _gate(args: argparse.Namespace, config: GateConfig, scores: Any) -> tuple[GateSummary, int]:
+def _gate(
+    args: argparse.Namespace, config: GateConfig, scores: Iterator[GateInput]
+) -> tuple[GateSummary, int]:
     """Run the gate over `scores`; writes what was asked for. Returns the summary and files kept."""
     from leaf_edge.runtime.gate_streams import Gated, gate_scores
     from leaf_edge.runtime.gate_summary import GateSummary
-    from leaf_edge.runtime.kept_frames import KeptFrames
 
     summary = GateSummary()
-    with ExitStack() as stack:
-        with _output_errors():
-            log = None if args.decisions is None else stack.enter_context(_decision_log(args.decisions))
-            keeper = None
-            if args.keep is not None:
-                if args.keep.is_dir() and any(args.keep.iterdir()):
-                    _say(f"{args.keep} holds files already; those of the same name are replaced")
-                keeper = KeptFrames(args.keep, args.keep_format, best=args.best)
-        advance = stack.enter_context(_progress(shown=args.decisions != "-"))
+    keeper = _keeper(args)
+    with _decision_log(args.decisions) as (write, finish):
         for item in _as_input(gate_scores(scores, config)):
             summary.add(item)
-            advance(int(isinstance(item, Gated)))
-            with _output_errors():
-                path = None if keeper is None else keeper.take(item)
-                if log is not None and isinstance(item, Gated):
-                    row = item.to_dict()
-                    if keeper is not None:
-                        row["kept"] = None if path is None else str(path)
-                    log.write(json.dumps(row, allow_nan=False) + "\n")
-                    if args.decisions == "-":
-                        log.flush()
+            path = None
+            if keeper is not None:
+                with output_errors():
+                    path = keeper.take(item)
+            if isinstance(item, Gated):
+                row = item.to_dict()
+                if keeper is not None:
+                    row["kept"] = None if path is None else str(path)
+                write(row)
+        if summary.frames:
+            finish()
     return summary, 0 if keeper is None else keeper.count
 
 
+def _keeper(args: argparse.Namespace) -> KeptFrames | None:
+    if args.keep is None:
+        return None
+    from leaf_edge.runtime.kept_frames import KeptFrames
+
+    with output_errors():
+        if args.keep.is_dir() and any(args.keep.iterdir()):
+            _say(f"{args.keep} holds files already; those of the same name are replaced")
+        return KeptFrames(args.keep, args.keep_format, best=args.best)
+
+
 @contextmanager
-def _decision_log(name: str) -> Iterator[Any]:
-    """A text file to write; it appears under its name when all is written."""
-    if name == "-":
-        yield sys.stdout
+def _decision_log(name: str | None) -> Iterator[tuple[Callable[[dict[str, Any]], None], Callable[[], None]]]:
+    """(write, finish) for `--decisions name`; without `finish` nothing is left under the name."""
+    if name is None:
+        yield lambda row: None, lambda: None
         return
-    path = Path(name)
-    part = path.with_name(path.name + ".part")
-    file = part.open("w", encoding="utf-8")
+    target = None if name == "-" else PartFile(Path(name))
+    with output_errors():
+        file = sys.stdout if target is None else target.part.open("w", encoding="utf-8")
+
+    def write(row: dict[str, Any]) -> None:
+        with output_errors():
+            file.write(json.dumps(row, allow_nan=False) + "\n")
+            file.flush()
+
+    def finish() -> None:
+        if target is not None:
+            with output_errors():
+                file.close()
+            target.finish()
+
     try:
-        yield file
-        with _output_errors():
-            file.close()
-            part.replace(path)
+        yield write, finish
     finally:
-        with suppress(OSError):  # the first close has told of it
-            file.close()
-        part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _progress(shown: bool) -> Iterator[Callable[[int], None]]:
-    """Counts frames on a terminal's standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = TextColumn("gating"), BarColumn(), TextColumn("{task.completed} frames"), TimeElapsedColumn()
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not (shown and console.is_terminal)
-    ) as bar:
-        task = bar.add_task("gating", total=None)
-        yield lambda frames: bar.advance(task, frames)
+        if target is not None:
+            with suppress(OSError):
+                file.close()
+            target.discard()
 
 
 def _as_input(items: Iterator[Item]) -> Iterator[Item]:
@@ -309,18 +307,6 @@ def _as_input(items: Iterator[Item]) -> Iterator[Item]:
         yield from items
     except GateError as error:
         raise FrameError(str(error)) from None
-
-
-@contextmanager
-def _output_errors() -> Iterator[None]:
-    """Failures to write are the output's, not the input's."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        where = "" if error.filename is None else f"{error.filename}: "
-        raise OutputError(f"{where}cannot be written: {error.strerror or error}") from None
 
 
 def _report(

@@ -32,7 +32,7 @@ def print_summary(console: Console, summary: GateSummary) -> None:
 
 
 def _print_stream(console: Console, stream: StreamSummary) -> None:
-    table = Table(title=escape(stream.source), title_justify="left")
+    table = Table(title=_printable(stream.source), title_justify="left")
     timed = all(s.start_s is not None and s.end_s is not None for s in stream.stretches)
     table.add_column("seconds" if timed else "frames", justify="right")
     table.add_column("verdict")
@@ -70,7 +70,7 @@ def _print_stills(console: Console, stills: list[StreamSummary]) -> None:
     for still in stills[:MAX_ROWS]:
         stretch = still.stretches[0]
         table.add_row(
-            escape(still.source),
+            _printable(still.source),
             _verdict(stretch.accepted),
             _mos(stretch.mos),
             escape("" if stretch.accepted else stretch.reason),
@@ -100,3 +100,8 @@ def _why(stretch: Stretch) -> str:
     if stretch.initial:
         return "nothing decided yet"
     return "" if stretch.accepted else stretch.reason
+
+
+def _printable(name: str) -> str:
+    """A file name for a terminal: its bytes need not be UTF-8."""
+    return escape(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

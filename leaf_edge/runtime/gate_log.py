@@ -8,12 +8,11 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from itertools import pairwise
 from typing import Any
 
 from leaf_edge.contract import FAULTS
 from leaf_edge.frames.frame import FrameError
-from leaf_edge.runtime.gate_streams import Scored, follows
+from leaf_edge.runtime.gate_streams import GateInput
 from leaf_edge.runtime.score import StageTimes
 
 REQUIRED = ("source", "frame", "mos")
@@ -25,21 +24,16 @@ class LogError(FrameError):
     """A score log that cannot be read. The text names the log and the line."""
 
 
-def read_log(data: bytes, name: str) -> list[Scored]:
+def read_log(data: bytes, name: str) -> list[GateInput]:
     """The rows of a score log, in order.
 
     data: the whole log, UTF-8; JSON Lines where it begins with `{`, else CSV with a header.
         `source`, `frame` and `mos` are needed; an empty or null `mos` is a frame without a score.
     name: of the log, for messages.
-    A row is a still where it says so (`still` in a decision log); where nothing is said, where it
-    is its stream's only row and has no time. Raises `LogError`.
+    A row is a still where it says so (`still` in a decision log); where nothing is said, where its
+    source has frame 0 only, without a time. Raises `LogError`.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise LogError(
-            f"{name}: is not UTF-8 text (byte {error.start}); expected CSV or JSON Lines"
-        ) from None
+    text = data.decode("utf-8-sig", "surrogateescape")  # file names are bytes, not always UTF-8
     if not text.strip():
         raise LogError(f"{name}: is empty; expected a score log as CSV or JSON Lines")
     records = _json_lines(text, name) if text.lstrip().startswith("{") else _csv_rows(text, name)
@@ -75,7 +69,7 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 raise LogError(f"{where}: has another number of values than the header's {len(header)}")
             yield where, _nested({column: _value(column, cell, where) for column, cell in row.items()})
     except csv.Error as error:
-        raise LogError(f"{name}, line {reader.line_num}: is not CSV ({error})") from None
+        raise LogError(f"{name}, at line {reader.line_num}: is not CSV ({error})") from None
 
 
 def _value(column: str, cell: str, where: str) -> Any:
@@ -103,7 +97,7 @@ def _nested(row: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def _scored(record: dict[str, Any], where: str) -> Scored:
+def _scored(record: dict[str, Any], where: str) -> GateInput:
     if missing := [key for key in REQUIRED if key not in record]:
         raise LogError(f"{where}: has no {', '.join(missing)}")
     source, frame, still = record["source"], record["frame"], record.get("still")
@@ -113,7 +107,7 @@ def _scored(record: dict[str, Any], where: str) -> Scored:
         raise LogError(f"{where}: frame is {frame!r}; expected a whole number, 0 or more")
     if still is not None and not isinstance(still, bool):
         raise LogError(f"{where}: still is {still!r}; expected true or false")
-    return Scored(
+    return GateInput(
         source=source,
         frame=frame,
         time_s=_number("time_s", record.get("time_s"), where),
@@ -132,12 +126,10 @@ def _number(key: str, value: Any, where: str) -> float | None:
     return float(value)
 
 
-def _with_stills(rows: list[Scored]) -> list[Scored]:
-    """Marks the rows that say nothing of it and stand alone, without a time, as stills."""
-    joined = [follows(before, after) for before, after in pairwise(rows)]
+def _with_stills(rows: list[GateInput]) -> list[GateInput]:
+    """Marks as stills the rows that say nothing of it and whose source has neither times nor numbers."""
+    streams = {row.source for row in rows if row.frame != 0 or row.time_s is not None}
     return [
-        replace(row, still=True)
-        if row.record.get("still") is None and row.time_s is None and not (before or after)
-        else row
-        for row, before, after in zip(rows, [False, *joined], [*joined, False], strict=True)
+        replace(row, still=True) if row.record.get("still") is None and row.source not in streams else row
+        for row in rows
     ]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leaf_edge.frames.frame import Frame
 from leaf_edge.runtime.gate import Best, Decision, Gate, GateConfig, GateError, Pool
-from leaf_edge.runtime.score import Score
+
+if TYPE_CHECKING:
+    from leaf_edge.runtime.score_source import Scored  # loads the engine, which a replay does not need
 
 
 @dataclass(frozen=True)
-class Scored:
+class GateInput:
     """What gating needs of a frame's score, live or from a log.
 
     source: of the frame. A stream is a run of rows of one source with rising frame numbers.
@@ -33,17 +35,18 @@ class Scored:
     pixels: Frame | None = field(default=None, repr=False)
 
     @classmethod
-    def live(cls, pixels: Frame, score: Score, *, still: bool) -> Scored:
+    def of(cls, scored: Scored) -> GateInput:
         """A frame that was scored just now."""
+        score = scored.score
         return cls(
             source=score.source,
             frame=score.frame,
             time_s=score.time_s,
             mos=score.mos,
             reason=score.reason,
-            still=still,
+            still=scored.still,
             record=score.to_dict(),
-            pixels=pixels,
+            pixels=scored.frame,
         )
 
 
@@ -51,7 +54,7 @@ class Scored:
 class Gated:
     """A frame and what its stream's gate said; `stream` numbers the streams from 0."""
 
-    scored: Scored
+    scored: GateInput
     decision: Decision
     stream: int
 
@@ -74,7 +77,7 @@ def still_config(config: GateConfig) -> GateConfig:
     return replace(config, pool=Pool.NONE, window=1, dwell=0, best_window=min(1, config.best_window))
 
 
-def gate_scores(scores: Iterable[Scored], config: GateConfig) -> Iterator[Gated | StreamEnd]:
+def gate_scores(scores: Iterable[GateInput], config: GateConfig) -> Iterator[Gated | StreamEnd]:
     """Decide on every frame, each stream by a gate of its own; a `StreamEnd` follows each stream.
 
     A stream ends where the source changes or the frame number does not rise; a still is a stream by
@@ -83,11 +86,11 @@ def gate_scores(scores: Iterable[Scored], config: GateConfig) -> Iterator[Gated 
     """
     alone = still_config(config)
     gate = Gate(config)
-    last: Scored | None = None
+    last: GateInput | None = None
     stream = -1
     reached: dict[str, int] = {}  # last frame of each source that is not a still
     for scored in scores:
-        going_on = last is not None and not scored.still and not last.still and follows(last, scored)
+        going_on = last is not None and not scored.still and not last.still and _follows(last, scored)
         if not going_on:
             if last is not None:
                 yield StreamEnd(last.source, stream, gate.flush())
@@ -113,6 +116,6 @@ def gate_scores(scores: Iterable[Scored], config: GateConfig) -> Iterator[Gated 
         yield StreamEnd(last.source, stream, gate.flush())
 
 
-def follows(before: Scored, after: Scored) -> bool:
+def _follows(before: GateInput, after: GateInput) -> bool:
     """Whether `after` belongs to the stream of `before`, by source and frame number."""
     return before.source == after.source and after.frame > before.frame
