@@ -34,11 +34,11 @@ demo: $(STAMPS)/demo ## make a clip with known faults, score it, gate it, show w
 test: test-cpp test-python ## every test: C++, Python, and NEON under qemu
 
 test-cpp: $(STAMPS)/dev
-	$(call say,C++ tests: building in build/cpp)
+	$(call say,C++ tests: building in build/cpp, log in build/cpp.log)
 	@mkdir -p build
 	@$(BIN)/cmake -S . -B build/cpp -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" \
 	    -DLEAF_TESTS=ON -DLEAF_PYTHON=OFF >build/cpp.log 2>&1 || { cat build/cpp.log; exit 1; }
-	@$(BIN)/cmake --build build/cpp -j $(JOBS)
+	@$(BIN)/cmake --build build/cpp -j $(JOBS) >>build/cpp.log 2>&1 || { cat build/cpp.log; exit 1; }
 	@$(BIN)/ctest --test-dir build/cpp --output-on-failure --no-tests=error
 
 test-python: $(STAMPS)/dev cross
