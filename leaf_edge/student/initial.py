@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from leaf_edge.student.network import Conv, Student
+from leaf_edge.student.network import Student, bias_of
 
 
 def load_imagenet(student: Student, path: Path) -> None:
@@ -64,13 +64,6 @@ def shrink_from(small: Student, large: Student) -> None:
             _copy(small.joint, joint.reshape(large.config.joint, -1), large.joint.bias)
             for name in ("mos", "spread", "faults"):
                 getattr(small, name).load_state_dict(getattr(large, name).state_dict())
-
-
-def bias_of(layer: Conv) -> Tensor:
-    """The bias of a convolution of the student, which always has one."""
-    if layer.conv.bias is None:
-        raise ValueError("expected a convolution with a bias")
-    return layer.conv.bias
 
 
 def _copy(layer: nn.Conv2d | nn.Linear, weight: Tensor, bias: Tensor | None) -> None:

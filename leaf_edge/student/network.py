@@ -70,12 +70,22 @@ class Conv(nn.Module):
         padding = 0 if self.pad_end else kernel // 2
         self.conv = nn.Conv2d(cin, cout, kernel, stride, padding, groups=groups)
         self.linear = linear
+        # He et al., 2015: without batch normalisation only this keeps a signal through the depth
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="linear" if linear else "relu")
+        nn.init.zeros_(bias_of(self))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.pad_end:
             x = F.pad(x, (0, 1, 0, 1))
         y: Tensor = self.conv(x)
         return y if self.linear else F.relu6(y)
+
+
+def bias_of(layer: Conv) -> Tensor:
+    """The bias of a convolution of the student, which always has one."""
+    if layer.conv.bias is None:
+        raise ValueError("expected a convolution with a bias")
+    return layer.conv.bias
 
 
 class Block(nn.Module):

@@ -7,6 +7,7 @@ run that was stopped goes on as if it had not been.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -230,7 +231,7 @@ class Run:
 
     def _learning_rates(self, steps: int) -> None:
         warm = min(1.0, (self.step + 1) / max(self.config.warmup, 1))
-        cosine = 0.5 * (1 + np.cos(np.pi * self.step / steps))
+        cosine = 0.5 * (1 + math.cos(math.pi * self.step / steps))
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * warm * cosine
 

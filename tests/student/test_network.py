@@ -1,0 +1,127 @@
+"""The network: shapes, single views, initial weights, checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from leaf_edge.student.initial import load_imagenet, shrink_from
+from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
+from leaf_edge.student.train import SIZES
+
+TINY = StudentConfig(width=0.25, expansion=2, head=48, joint=16)
+
+
+def views(count: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 2, 3, 224, 224), dtype=torch.uint8, generator=generator)
+
+
+def test_outputs_have_the_contract_shapes_and_ranges() -> None:
+    mos, spread, faults = Student(TINY).eval()(views(3))
+    assert mos.shape == (3,) and spread.shape == (3,) and faults.shape == (3, 8)
+    assert (spread > 0).all() and (faults >= 0).all() and (faults <= 1).all()
+
+
+def test_frames_of_a_batch_do_not_mix() -> None:
+    student, batch = Student(TINY).eval(), views(3)
+    with torch.inference_mode():
+        together = student(batch)[0]
+        alone = torch.cat([student(batch[i : i + 1])[0] for i in range(3)])
+    assert torch.allclose(together, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(("used", "index"), [("global", 0), ("fragments", 1)])
+def test_a_single_view_student_does_not_see_the_other(used: str, index: int) -> None:
+    student = Student(StudentConfig(0.25, 2, 48, 16, used)).eval()
+    batch = views(2)
+    other = batch.clone()
+    other[:, 1 - index] = 255 - other[:, 1 - index]
+    with torch.inference_mode():
+        features = student.predict(batch).features
+        assert torch.equal(features, student.predict(other).features)
+        other[:, index] = 255 - other[:, index]
+        assert not torch.equal(features, student.predict(other).features)
+
+
+def test_frozen_blocks_get_no_gradient_and_change_no_output() -> None:
+    torch.manual_seed(0)
+    student, batch = Student(TINY).eval(), views(2)
+    free = student.predict(batch).mos
+    frozen = student.predict(batch, frozen_blocks=4).mos
+    assert torch.equal(free, frozen)
+    frozen.sum().backward()
+    grads = {name: p.grad is not None for name, p in student.named_parameters()}
+    assert not any(g for n, g in grads.items() if n.startswith(("stem", *(f"blocks.{i}." for i in range(4)))))
+    assert grads["blocks.4.dw.conv.weight"] and grads["mos.weight"]
+
+
+def test_sizes_are_what_the_documentation_says() -> None:
+    large, small = (Student(SIZES[name]).multiply_adds() for name in ("leaf-m", "leaf-s"))
+    assert round(large / 1e6) == 299 and round(small / 1e6) == 82
+    assert small / large < 0.28
+
+
+def test_imagenet_weights_must_fit(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    source = Student()
+    weights = {
+        n: p.detach().clone()
+        for n, p in source.state_dict().items()
+        if n.split(".")[0] in ("stem", "blocks", "head")
+    }
+    save_file(weights, tmp_path / "w.safetensors")
+    student = Student()
+    load_imagenet(student, tmp_path / "w.safetensors")
+    assert torch.equal(student.blocks[3].dw.conv.weight, source.blocks[3].dw.conv.weight)  # type: ignore
+    with pytest.raises(ValueError, match=r"conv\.\w+ is .*these weights fit width 1\.0"):
+        load_imagenet(Student(TINY), tmp_path / "w.safetensors")
+    weights.pop("head.conv.bias")
+    save_file(weights, tmp_path / "cut.safetensors")
+    with pytest.raises(ValueError, match=r"no weights for head\.conv\.bias and 0 more"):
+        load_imagenet(Student(), tmp_path / "cut.safetensors")
+
+
+def test_shrinking_to_the_same_size_copies_the_network() -> None:
+    torch.manual_seed(2)
+    large, same = Student(TINY).eval(), Student(TINY).eval()
+    shrink_from(same, large)
+    batch = views(2)
+    with torch.inference_mode():
+        assert torch.allclose(large(batch)[0], same(batch)[0], atol=1e-6)
+
+
+def test_shrinking_drops_unused_channels_first() -> None:
+    torch.manual_seed(3)
+    large = Student(StudentConfig(0.25, 4, 48, 16)).eval()
+    with torch.no_grad():
+        for block in large.inverted_residuals()[1:]:
+            block.project.conv.weight[:, ::2] = 0  # every other hidden channel is unused
+    small = Student(TINY).eval()
+    shrink_from(small, large)
+    batch = views(2)
+    with torch.inference_mode():
+        assert torch.allclose(large(batch)[0], small(batch)[0], atol=1e-5)
+    with pytest.raises(ValueError, match=r"width 0\.5 differs"):
+        shrink_from(Student(StudentConfig(0.5, 2, 48, 16)), large)
+
+
+def test_checkpoint_round_trip_and_other_files(tmp_path: Path) -> None:
+    student = Student(TINY).eval()
+    save_checkpoint(tmp_path / "a.pt", student, note="x")
+    again = load_checkpoint(tmp_path / "a.pt")
+    assert again.config == TINY
+    with torch.inference_mode():
+        assert torch.equal(again(views(1))[0], student(views(1))[0])
+    torch.save({"weights": 1}, tmp_path / "b.pt")
+    with pytest.raises(ValueError, match="not a student checkpoint"):
+        load_checkpoint(tmp_path / "b.pt")
+
+
+@pytest.mark.parametrize("bad", [{"views": "none"}, {"width": 0}, {"expansion": 99}, {"head": 0}])
+def test_bad_configurations_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        StudentConfig(**bad)  # type: ignore[arg-type]

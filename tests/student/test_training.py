@@ -1,0 +1,165 @@
+"""Runs on pictures made here: batches by step, resume, early stop, distillation, the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from leaf_edge.cli.main import main
+from leaf_edge.datasets import biq2021
+from leaf_edge.student import train as training
+from leaf_edge.student.data import Batches
+from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
+from leaf_edge.student.train import Run, TrainConfig, Validation, initial_student, run_training
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """32 pictures whose MOS falls with their blur."""
+    folder = tmp_path_factory.mktemp("rated")
+    (folder / "images").mkdir()
+    rng = np.random.default_rng(0)
+    rows = ["file,mos,subset,scene_group"]
+    for i in range(32):
+        image = rng.integers(0, 256, (72, 80, 3), dtype=np.uint8)
+        sigma = 0.3 + (i % 8) * 0.5
+        cv2.imwrite(str(folder / "images" / f"{i:02}.png"), cv2.GaussianBlur(image, (0, 0), sigma))
+        rows.append(f"{i:02}.png,{0.95 - 0.1 * (i % 8):.3f},made,{i}")
+    (folder / "mos.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks small enough to train in a test, under the names of the shipped sizes."""
+    monkeypatch.setitem(training.SIZES, "leaf-m", StudentConfig(0.25, 2, 32, 16))
+    monkeypatch.setitem(training.SIZES, "leaf-s", StudentConfig(0.25, 1, 16, 16))
+
+
+CONFIG = TrainConfig(epochs=2, rated=8, chains=1, warmup=2, frozen_blocks=0, patience=2, seed=3)
+
+
+def test_batches_depend_on_seed_and_step_alone(data: Path) -> None:
+    train = [s for s in biq2021.load(data) if s.split == "train"]
+    a, b = Batches(train, 4, 2, seed=1), Batches(train, 4, 2, seed=1)
+    direct = a.at(5)
+    streamed = list(b.stream(3, 7, workers=3))[2]
+    assert np.array_equal(direct.views, streamed.views) and np.array_equal(direct.faults, streamed.faults)
+    assert direct.views.shape == (4 + 2 * 4, 2, 3, 224, 224)
+    assert not np.array_equal(direct.views, Batches(train, 4, 2, seed=2).at(5).views)
+    # an epoch sees every photograph at most once
+    order = np.concatenate([a.at(i).mos for i in range(a.steps_per_epoch)])
+    assert len(order) == a.steps_per_epoch * 4
+    with pytest.raises(ValueError, match="expected at least 99"):
+        Batches(train, 99, 1, seed=1)
+
+
+def test_a_run_that_was_stopped_ends_like_one_that_was_not(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "SAVE_EVERY", 2)
+    samples = biq2021.load(data)
+    whole = run_training(CONFIG, samples, tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def stop(step: training.Progress) -> None:
+        if step.step == 5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run_training(CONFIG, samples, tmp_path / "parts", on_step=stop)
+    seen: list[int] = []
+    parts = run_training(CONFIG, samples, tmp_path / "parts", on_step=lambda p: seen.append(p.step))
+    assert seen[0] == 5  # step 4 was saved, step 5 is done again
+    a, b = (load_checkpoint(tmp_path / name / "best.pt") for name in ("whole", "parts"))
+    assert parts == whole
+    for p, q in zip(a.parameters(), b.parameters(), strict=True):
+        assert torch.equal(p, q)
+    # a finished run is not run again
+    run_training(CONFIG, samples, tmp_path / "parts", on_step=lambda p: pytest.fail("trained again"))
+
+
+def test_other_settings_do_not_go_on_with_a_run(data: Path, tmp_path: Path) -> None:
+    run = Run(CONFIG, tmp_path, initial_student(CONFIG, None, None), None)
+    run.save()
+    other = TrainConfig(**{**CONFIG.__dict__, "lr": 1e-5})
+    with pytest.raises(ValueError, match=r"other settings \(lr\)"):
+        Run(other, tmp_path, initial_student(other, None, None), None)
+
+
+def test_training_learns_and_stops_when_it_no_longer_does(data: Path, tmp_path: Path) -> None:
+    samples = biq2021.load(data)
+    config = TrainConfig(
+        epochs=40, rated=8, chains=1, warmup=2, frozen_blocks=0, patience=3, lr=3e-3, ema=0.9
+    )
+    best = run_training(config, samples, tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert min(entry["train"]["rated"] for entry in log) < 0.8 * log[0]["train"]["rated"]
+    assert best.srcc > 0.6  # it began near -0.9
+    assert best.srcc == max(entry["validation"]["srcc"] for entry in log)
+    assert len(log) < 40 and not any(entry["best"] for entry in log[-3:])
+    assert {"loss", "rated", "order", "faults"} <= log[0]["train"].keys()
+    held_out = Validation([s for s in samples if s.split == "val"])
+    assert held_out.measure(load_checkpoint(tmp_path / "best.pt")).srcc == pytest.approx(best.srcc)
+
+
+def test_distillation_measures_the_distance_to_the_teacher(data: Path, tmp_path: Path) -> None:
+    batch = Batches([s for s in biq2021.load(data) if s.split == "train"], 4, 1, seed=1).at(0)
+    views = torch.from_numpy(batch.views)
+    teacher = initial_student(CONFIG, None, None)
+
+    def terms(student: Student) -> dict[str, float]:
+        run = Run(CONFIG, tmp_path, student, teacher)
+        prediction = student.eval().predict(views)
+        return {name: float(value.detach()) for name, value in run._terms(batch, views, prediction)}
+
+    same = terms(initial_student(CONFIG, None, teacher))
+    other = terms(initial_student(TrainConfig(**{**CONFIG.__dict__, "seed": 9}), None, None))
+    assert same["teacher_features"] == pytest.approx(0, abs=1e-9)
+    for name in ("teacher_mos", "teacher_features", "teacher_faults"):
+        assert same[name] < other[name]
+
+
+def test_a_small_student_is_distilled_from_a_large_one(data: Path, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "teacher.pt", initial_student(CONFIG, None, None))
+    config = TrainConfig(**{**CONFIG.__dict__, "size": "leaf-s", "epochs": 1})
+    run_training(config, biq2021.load(data), tmp_path / "s", teacher=tmp_path / "teacher.pt")
+    log = json.loads((tmp_path / "s" / "log.jsonl").read_text())
+    assert {"teacher_mos", "teacher_features", "teacher_faults"} <= log["train"].keys()
+    assert load_checkpoint(tmp_path / "s" / "best.pt").config == training.SIZES["leaf-s"]
+
+
+def test_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_checkpoint(tmp_path / "teacher.pt", initial_student(CONFIG, None, None))
+    words = ["train", "--data", str(data), "--output", str(tmp_path / "run"), "--size", "leaf-s"]
+    words += ["--teacher", str(tmp_path / "teacher.pt"), "--epochs", "1", "--rated", "8", "--json"]
+    words += ["--frozen-blocks", "0"]
+    assert main(words) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert Path(result["checkpoint"]).is_file() and result["validation"]["pictures"] > 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no initial weights"),
+        (["--imagenet", "x", "--teacher", "y"], "use one of them"),
+        (["--imagenet", "x", "--epochs", "many"], "many"),
+        (["--imagenet", "x", "--epochs", "0"], "out of range"),
+        (["--imagenet", "x", "--size", "leaf-xl"], "expected one of: leaf-m, leaf-s"),
+    ],
+)
+def test_command_usage(
+    words: list[str], message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = ["train", "--data", str(data), "--output", str(tmp_path / "run")]
+    assert main(base + words) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
