@@ -112,7 +112,8 @@ def _logistic(x: Floats, y: Floats) -> Callable[[Floats], Floats]:
         gradient = jacobian.T @ (curve(p, x) - y)
         normal = jacobian.T @ jacobian
         # bounds: ends at most a scale beyond 1..5, width at most ten raw ranges
-        trial = p - np.linalg.solve(normal + damping * (np.diag(np.diag(normal)) + 1e-9 * np.eye(4)), gradient)
+        ridge = damping * (np.diag(np.diag(normal)) + 1e-9 * np.eye(4))
+        trial = p - np.linalg.solve(normal + ridge, gradient)
         trial[0] = np.clip(trial[0], MOS_MIN - 4, MOS_MAX)
         trial[1] = np.clip(trial[1], np.log(0.1), np.log(12))
         trial[3] = np.clip(trial[3], np.log(np.ptp(x) / 50), np.log(10 * np.ptp(x)))

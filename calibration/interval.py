@@ -43,7 +43,7 @@ def fit_interval(
     pred, unit, true = (np.asarray(v, np.float64) for v in (mos_pred, spread, mos_true))
     if pred.ndim != 1 or not pred.shape == unit.shape == true.shape:
         raise ValueError(f"expected three arrays [n]; found {pred.shape}, {unit.shape}, {true.shape}")
-    if not (np.isfinite(pred).all() and np.isfinite(true).all() and np.isfinite(unit).all() and (unit > 0).all()):
+    if not (np.isfinite([pred, true, unit]).all() and (unit > 0).all()):
         raise ValueError("predictions and MOS must be finite, spreads above zero")
     need = labels_needed(coverage)
     if len(pred) < need:

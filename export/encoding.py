@@ -153,4 +153,5 @@ def quantize_weight(weight: Array, scales: NDArray[np.float32]) -> NDArray[np.in
 
 def quantize_bias(bias: Array, scales: NDArray[np.float32], input_scale: np.float32) -> NDArray[np.int32]:
     """Codes of `bias` [out] in units of weight scale x input scale, where the sums are kept."""
-    return np.rint(bias.astype(np.float64) / (scales.astype(np.float64) * float(input_scale))).astype(np.int32)
+    unit = scales.astype(np.float64) * float(input_scale)
+    return np.rint(bias.astype(np.float64) / unit).astype(np.int32)

@@ -58,7 +58,11 @@ class GraphWriter:
                 self._head(layer, joint, net.spread_floor)
         count = "N"
         views = helper.make_tensor_value_info(INPUT_NAME, TensorProto.UINT8, [count, *VIEW_SHAPE])
-        shapes: dict[str, list[str | int]] = {"mos": [count], "spread": [count], "faults": [count, len(FAULTS)]}
+        shapes: dict[str, list[str | int]] = {
+            "mos": [count],
+            "spread": [count],
+            "faults": [count, len(FAULTS)],
+        }
         graph = helper.make_graph(
             self._nodes,
             "student",

@@ -110,10 +110,8 @@ def _array(values: object) -> Array:
 
 def _conv(name: str, source: str, module: Conv) -> Layer:
     conv = module.conv
-    if module.pad_end:
-        pads = (0, 0, 1, 1)  # the explicit padding of TensorFlow's SAME, folded into the convolution
-    else:
-        pads = (int(conv.padding[0]),) * 4
+    # the explicit padding of TensorFlow's SAME, at the end only, becomes the convolution's own
+    pads = (0, 0, 1, 1) if module.pad_end else (int(conv.padding[0]),) * 4
     if conv.bias is None:
         raise ValueError(f"{name}: expected a convolution with a bias")
     return Layer(

@@ -55,12 +55,10 @@ class Histogram:
 
 @dataclass
 class Observation:
-    """What one calibration run saw. frames: how many frames; tensors: histogram by tensor name;
-    channel_peak: largest absolute value of each channel of a convolution's output, [C]."""
+    """What one calibration run saw. frames: how many frames; tensors: histogram by tensor name."""
 
     frames: int = 0
     tensors: dict[str, Histogram] = field(default_factory=dict)
-    channel_peak: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def ranges(self, rule: Rule, encoding: Encoding) -> Mapping[str, tuple[float, float]]:
         """(lo, hi) of each tensor by `rule`:
@@ -84,9 +82,6 @@ def observe(net: Net, views: NDArray[np.uint8], batch: int = 8) -> Observation:
         step = max(1, flat.size // _SAMPLES) | 1  # odd, so that no channel count divides it
         histogram = seen.tensors.setdefault(layer.name, Histogram())
         histogram.add(flat[rng.integers(step) :: step], float(flat.min()), float(flat.max()))
-        if layer.kind == "conv":
-            peak = out.abs().amax(dim=(0, 2, 3)).numpy()
-            seen.channel_peak[layer.name] = np.maximum(seen.channel_peak.get(layer.name, peak), peak)
 
     run_views(net, views, batch=batch, probe=probe)
     return seen

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from leaf_edge.bundle import Curve
 from leaf_edge.contract import FAULTS
+from leaf_edge.evaluation.metrics import agreement
 
 Outputs = Mapping[str, NDArray[np.float32]]
 """Raw outputs by name, as `run_model` returns them."""
@@ -104,12 +105,12 @@ def compare(
     limit = float(np.median(scores[FLOAT])) if threshold is None else threshold
     budgets = budgets or Budgets()
     human = np.asarray(mos, np.float64)
-    base = srcc(reference["mos"], human)
+    base = agreement(reference["mos"], human).srcc
 
     def row(name: str, against: str) -> Row:
         change = np.abs(scores[name] - scores[against])
         faults = np.abs(outputs[name]["faults"] - outputs[against]["faults"])
-        own = srcc(outputs[name]["mos"], human)
+        own = agreement(outputs[name]["mos"], human).srcc
         flips = (scores[name] >= limit) != (scores[against] >= limit)
         return Row(
             name,
@@ -152,15 +153,3 @@ def _failures(r: Row, b: Budgets) -> list[str]:
         for what, value, limit in checks
         if not value <= limit
     ]
-
-
-def srcc(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Spearman's rank correlation, ties by mean rank."""
-    ranks = [_ranks(np.asarray(v)) for v in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
-
-
-def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[inverse]

@@ -1,7 +1,8 @@
-"""Repairs of INT8 error that need no training: equalised channels, and corrected biases.
+"""Bias correction: INT8's mean error of each channel, taken out without any training.
 
-Both after Nagel et al., 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction"
-(arXiv 1906.04721), sections 4.1 and 4.2, with observed activations in place of data-free estimates.
+After Nagel et al., 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction"
+(arXiv 1906.04721), section 4.2 and appendix D, with calibration views in place of data-free estimates,
+and the mean taken after ReLU6: what the next layer reads is what must be right.
 """
 
 from __future__ import annotations
@@ -9,69 +10,23 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from leaf_edge.export.encoding import Plan
-from leaf_edge.export.net import Array, Net
-from leaf_edge.export.observe import Observation
+from leaf_edge.export.net import RELU6, Layer, Net
 from leaf_edge.export.simulate import Walk, activated, images, parameters
 
-_LARGEST = 32.0
-
-
-def equalize(net: Net, seen: Observation, strength: float) -> Net:
-    """A net of the same function whose residual stream has channels of more even ranges.
-
-    One scale serves all channels of a tensor, so a channel that uses a tenth of the range has a tenth
-    of the codes. From the projections through the additions to the next expansions the stream is
-    linear: channels scaled up where they are written and down where they are read give the same
-    outputs. Writing costs nothing, as each output channel has its own weight scale; reading makes
-    the weights of a row less even, and `strength` in 0..1 trades the two. A stream that a ReLU6 writes
-    to stays as it is: scaled, it would be clipped elsewhere.
-    """
-    weights = {x.name: x.parameters for x in net if x.kind == "conv"}
-    for group in _streams(net):
-        if any(net[name].relu6 for name in group):
-            continue
-        peak = np.max([seen.channel_peak[name] for name in group if net[name].kind == "conv"], axis=0)
-        live = np.maximum(peak, 1e-3 * peak.max() + 1e-12)
-        factor = np.clip(np.exp(np.log(live).mean()) / live, 1 / _LARGEST, _LARGEST) ** strength
-        _scale(net, weights, group, factor.astype(np.float32))
-    return net.with_parameters(weights)
-
-
-def _streams(net: Net) -> list[set[str]]:
-    """Sets of tensors that must share their channels' scale: linear projections, joined by additions."""
-    groups: list[set[str]] = []
-    for layer in net:
-        if layer.kind == "conv" and not layer.relu6:
-            groups.append({layer.name})
-        elif layer.kind == "add":
-            members = {layer.name, *layer.inputs}
-            for group in [g for g in groups if g & members]:
-                members |= group
-                groups.remove(group)
-            groups.append(members)
-    return groups
-
-
-def _scale(net: Net, weights: dict[str, tuple[Array, Array]], tensors: set[str], factor: Array) -> None:
-    """Multiplies the channels of `tensors` by `factor`, and divides where convolutions read them."""
-    for name in tensors:
-        if net[name].kind == "conv":
-            w, b = weights[name]
-            weights[name] = (w * factor.reshape(-1, 1, 1, 1), b * factor)
-        for reader in net.consumers(name):
-            if reader.kind == "conv":
-                w, b = weights[reader.name]
-                weights[reader.name] = (w / factor.reshape(1, -1, 1, 1), b)
+_STEPS = 3
+_LEAST_ACTIVE = 0.02
+_LARGEST_STEP = 0.5
 
 
 def correct_bias(net: Net, plan: Plan, views: NDArray[np.uint8]) -> Net:
-    """A net whose biases take out the mean error that INT8 brings to each channel.
+    """A net whose biases give each channel, under `plan`, the mean that it has in float.
 
-    Float and INT8 pass through the layers side by side over `views` [N, 2, 3, 224, 224], each layer
-    being corrected before the next one is reached (section 4.2's empirical form). All frames are held
-    at once: about 20 MB for each.
+    Float and INT8 pass through the layers side by side over `views` [N, 2, 3, 224, 224], some dozens,
+    and each layer is corrected before the next one is reached, the float heads included. All frames are
+    held at once, about 40 MB for each (width 1.0).
     """
     weights = parameters(net)
     source = images(views)
@@ -79,12 +34,33 @@ def correct_bias(net: Net, plan: Plan, views: NDArray[np.uint8]) -> Net:
     with torch.no_grad():
         for layer in net:
             pair = weights.get(layer.name)
-            wanted = exact.linear(layer, pair)
-            got = rounded.linear(layer, pair)
-            if pair is not None and plan.in_int8(layer):
-                error = (got - wanted).mean(dim=(0, 2, 3) if got.ndim == 4 else 0)
-                weights[layer.name] = (pair[0], pair[1] - error)
-                got -= error.reshape(1, -1, *[1] * (got.ndim - 2))
+            wanted, got = exact.linear(layer, pair), rounded.linear(layer, pair)
+            if pair is not None:
+                shift = _shift(layer, wanted, got)
+                weights[layer.name] = (pair[0], pair[1] + shift)
+                got += _over_channels(shift, got)
             exact.put(layer.name, activated(layer, wanted))
             rounded.put(layer.name, activated(layer, got))
     return net.with_parameters({name: (w.numpy(), b.numpy()) for name, (w, b) in weights.items()})
+
+
+def _shift(layer: Layer, wanted: Tensor, got: Tensor) -> Tensor:
+    """What to add to each channel of `got` so that the means after the activation agree, [C].
+
+    Newton steps: under ReLU6 the mean moves with the share of values strictly between 0 and 6.
+    """
+    dims = (0, 2, 3) if got.ndim == 4 else (0,)
+    if not layer.relu6:
+        return wanted.mean(dims) - got.mean(dims)
+    target = wanted.clamp(0, RELU6).mean(dims)
+    shift = torch.zeros_like(target)
+    for _ in range(_STEPS):
+        moved = got + _over_channels(shift, got)
+        active = ((moved > 0) & (moved < RELU6)).float().mean(dims).clamp(min=_LEAST_ACTIVE)
+        step = (target - moved.clamp_(0, RELU6).mean(dims)) / active
+        shift += step.clamp(-_LARGEST_STEP, _LARGEST_STEP)
+    return shift
+
+
+def _over_channels(values: Tensor, like: Tensor) -> Tensor:
+    return values.reshape(1, -1, *[1] * (like.ndim - 2))

@@ -108,7 +108,11 @@ class Walk:
 
 
 def run(
-    net: Net, source: Tensor, plan: Plan | None = None, weights: Parameters | None = None, probe: Probe | None = None
+    net: Net,
+    source: Tensor,
+    plan: Plan | None = None,
+    weights: Parameters | None = None,
+    probe: Probe | None = None,
 ) -> dict[str, Tensor]:
     """Outputs (contract.OUTPUT_NAMES) for normalised images `source`; rounded as `plan` says, if given.
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 
 from leaf_edge.contract import INPUT_NAME, OUTPUT_NAMES
 from leaf_edge.export.graph import VIEW_SHAPE, GraphWriter, conv_attributes, save_model
 from leaf_edge.export.net import RELU6, SOURCE_OFFSET, SOURCE_SCALE, Net, from_student
+from leaf_edge.runtime.engine import OnnxEngine
 from leaf_edge.student.network import Student
 
 TOLERANCE = 2e-4
@@ -105,26 +105,10 @@ def verify(student: Student, model: onnx.ModelProto) -> float:
     return worst
 
 
-def session(model: onnx.ModelProto | bytes | Path, threads: int = 0) -> ort.InferenceSession:
-    """ONNX Runtime on the CPU as the runtime uses it. threads: 0 for all cores."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    if isinstance(model, onnx.ModelProto):
-        model = model.SerializeToString()
-    elif isinstance(model, Path):
-        model = model.read_bytes()
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
 def run_model(
-    model: onnx.ModelProto | bytes | Path | ort.InferenceSession, views: NDArray[np.uint8], batch: int = 8
+    model: onnx.ModelProto, views: NDArray[np.uint8], batch: int = 8
 ) -> dict[str, NDArray[np.float32]]:
-    """Outputs by name for views [N, 2, 3, 224, 224], a batch at a time."""
-    s = model if isinstance(model, ort.InferenceSession) else session(model)
-    parts = [
-        s.run(list(OUTPUT_NAMES), {INPUT_NAME: np.ascontiguousarray(views[i : i + batch])})
-        for i in range(0, len(views), batch)
-    ]
-    return {name: np.concatenate([p[i] for p in parts]) for i, name in enumerate(OUTPUT_NAMES)}
+    """Outputs by name for views [N, 2, 3, 224, 224], on the engine of the runtime, a batch at a time."""
+    engine = OnnxEngine(model.SerializeToString())
+    parts = [engine(np.ascontiguousarray(views[i : i + batch])) for i in range(0, len(views), batch)]
+    return {name: np.concatenate([getattr(p, name) for p in parts]) for name in OUTPUT_NAMES}
