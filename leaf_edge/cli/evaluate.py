@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
   leaf-edge evaluate leaf-m --data biq2021/
   leaf-edge evaluate leaf-s --clean kodak/ --gate
-  leaf-edge evaluate runs/leaf-m/best.pt --data biq2021/ --clean kodak/ --json"""
+  leaf-edge evaluate runs/leaf-m/best.pt leaf-m --data biq2021/ --clean kodak/ --json"""
 
 FALLING_LEAST, PAIRS_LEAST, NAMED_LEAST, FORMAT_MOST = 0.95, 0.95, 0.80, 0.05
 """What --gate asks: shares of falling steps (each fault), of pairs in order, of degraded pictures
@@ -36,11 +37,15 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
         epilog=epilog(_EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", help="leaf-s, leaf-m, a bundle, or a checkpoint (NAME.pt)")
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help="leaf-s, leaf-m, a bundle, or a checkpoint (NAME.pt)"
+    )
     parser.add_argument("--data", type=Path, help="folder with mos.csv and images/ (BIQ2021)")
     parser.add_argument("--clean", type=Path, help="folder of clean pictures")
     parser.add_argument("--gate", action="store_true", help="exit with 7 where a response is below its bound")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON list, an object for each model"
+    )
     return parser
 
 
@@ -52,22 +57,26 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("nothing to evaluate on: give --data, --clean or both")
     if args.gate and args.clean is None:
         raise UsageError("--gate judges the response to faults: give --clean too")
-    model = open_model(args.model)
-    report: dict[str, Any] = {"model": model.name}
+    models = [open_model(model) for model in args.models]
+    reports: list[dict[str, Any]] = [{"model": model.name} for model in models]
+    missed = False
     if args.data is not None:
-        report["mos"] = _agreement(model, args.data)
-    missed: list[str] = []
+        for report, rows in zip(reports, _agreement(models, args.data), strict=True):
+            report["mos"] = rows
     if args.clean is not None:
-        report["response"] = _response(model, args.clean)
-        missed = report["response"]["missed"] = _missed(report["response"])
+        for report, response in zip(reports, _response(models, args.clean), strict=True):
+            report["response"] = response
+            response["missed"] = _missed(response)
+            missed = missed or bool(response["missed"])
     if args.json:
-        print(json.dumps(report, indent=1))
+        print(json.dumps(reports, indent=1))
     else:
-        _print(report)
+        for report in reports:
+            _print(report)
     return ExitCode.REFUSED if args.gate and missed else ExitCode.OK
 
 
-def _agreement(model: Model, folder: Path) -> dict[str, Any]:
+def _agreement(models: Sequence[Model], folder: Path) -> list[dict[str, Any]]:
     import numpy as np
 
     from leaf_edge.datasets import biq2021
@@ -78,16 +87,20 @@ def _agreement(model: Model, folder: Path) -> dict[str, Any]:
     samples = [s for s in biq2021.load(folder) if s.split == "val"]
     mos = np.array([s.mos for s in samples])
     subset = np.array([s.subset for s in samples])
-    predicted = model(np.stack([make_views(read_image(s.path)) for s in samples])).mos
-    rows = {"all": agreement(predicted, mos)._asdict()}
-    for name in sorted(set(subset)):
-        rows[name] = agreement(predicted[subset == name], mos[subset == name])._asdict()
-    return rows
+    views = np.stack([make_views(read_image(s.path)) for s in samples])
+    reports = []
+    for model in models:
+        predicted = model(views).mos
+        rows = {"all": agreement(predicted, mos)._asdict()}
+        for name in sorted(set(subset)):
+            rows[name] = agreement(predicted[subset == name], mos[subset == name])._asdict()
+        reports.append(rows)
+    return reports
 
 
-def _response(model: Model, folder: Path) -> dict[str, Any]:
+def _response(models: Sequence[Model], folder: Path) -> list[dict[str, Any]]:
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
     from leaf_edge.evaluation import response
     from leaf_edge.frames import FolderSource, SourceOptions, open_source
@@ -96,20 +109,27 @@ def _response(model: Model, folder: Path) -> dict[str, Any]:
     with open_source(folder, SourceOptions(on_error="fail")) as source:
         if not isinstance(source, FolderSource):
             raise UsageError(f"--clean takes a folder of pictures; {folder} is not one")
-        frames = track(source, "reading", len(source.files), console=Console(stderr=True), transient=True)
-        pictures = [to_rgb(frame) for frame in frames]
-    result = response.fault_response(model, pictures)
-    return {
-        "pictures": len(pictures),
-        "falling": result.falling,
-        "named": result.named,
-        "ordered": dict(zip(map(str, response.SEVERITIES[1:]), result.ordered, strict=True)),
-        "degraded": {
-            kind: {"pairs": pairs, "named": named}
-            for kind, (pairs, named) in response.degraded_pairs(model, pictures).items()
-        },
-        "formats": response.format_difference(model, pictures),
-    }
+        pictures = [to_rgb(frame) for frame in source]
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("synthetic faults", total=len(pictures))
+        results = response.fault_response(
+            models, pictures, on_picture=lambda done: bar.update(task, completed=done)
+        )
+    return [
+        {
+            "pictures": len(pictures),
+            "falling": result.falling,
+            "named": result.named,
+            "ordered": dict(zip(map(str, response.SEVERITIES[1:]), result.ordered, strict=True)),
+            "degraded": {
+                kind: {"pairs": pairs, "named": named}
+                for kind, (pairs, named) in response.degraded_pairs(model, pictures).items()
+            },
+            "formats": response.format_difference(model, pictures),
+        }
+        for model, result in zip(models, results, strict=True)
+    ]
 
 
 def _missed(response: dict[str, Any]) -> list[str]:
@@ -154,6 +174,8 @@ def _print(report: dict[str, Any]) -> None:
         for fault, share in response["falling"].items():
             table.add_row(fault, f"{share:.1%}", f"{response['named'][fault]:.1%}")
         console.print(table)
+        ordered = ", ".join(f"{share:.1%} at {level}" for level, share in response["ordered"].items())
+        console.print(f"below the clean picture, all faults: {ordered}")
         table = Table("degraded version", "scores below the clean one", "named rightly")
         for kind, row in response["degraded"].items():
             table.add_row(kind, f"{row['pairs']:.1%}", f"{row['named']:.1%}")

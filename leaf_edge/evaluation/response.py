@@ -39,16 +39,20 @@ class Response:
 
 
 def fault_response(
-    model: Model,
+    models: Sequence[Model],
     pictures: Sequence[Image],
     severities: Sequence[float] = SEVERITIES,
     on_picture: Callable[[int], None] = lambda done: None,
-) -> Response:
-    """Response to each of the eight faults on clean pictures (uint8 RGB). severities: rising from 0."""
+) -> list[Response]:
+    """Response of each model to each of the eight faults on clean pictures (uint8 RGB).
+
+    severities: rising from 0. on_picture: told how many pictures are done.
+    """
     if not pictures or list(severities) != sorted(set(severities)) or severities[0] != 0:
         raise ValueError("expected pictures, and severities that rise from 0")
-    mos = np.empty((len(pictures), len(FAULTS), len(severities)))
-    named = np.zeros((len(pictures), len(FAULTS), len(severities)), bool)
+    shape = (len(FAULTS), len(severities))
+    mos = np.empty((len(models), len(pictures), *shape))
+    named = np.zeros(mos.shape, bool)
     for i, picture in enumerate(pictures):
         views = np.stack(
             [
@@ -57,19 +61,23 @@ def fault_response(
                 for s in severities
             ]
         )
-        quality = model(views)
-        shape = (len(FAULTS), len(severities))
-        mos[i] = quality.mos.reshape(shape)
-        strongest = quality.faults.argmax(axis=1).reshape(shape)
-        sure = quality.faults.max(axis=1).reshape(shape) >= model.reason_threshold
-        named[i] = sure & (strongest == np.arange(len(FAULTS))[:, None])
+        for m, model in enumerate(models):
+            quality = model(views)
+            mos[m, i] = quality.mos.reshape(shape)
+            strongest = quality.faults.argmax(axis=1).reshape(shape)
+            sure = quality.faults.max(axis=1).reshape(shape) >= model.reason_threshold
+            named[m, i] = sure & (strongest == np.arange(len(FAULTS))[:, None])
         on_picture(i + 1)
     strong = np.asarray(severities) >= NAMED_FROM
+    return [_response(mos[m], named[m], strong) for m in range(len(models))]
+
+
+def _response(mos: NDArray[np.float64], named: NDArray[np.bool_], strong: NDArray[np.bool_]) -> Response:
     return Response(
         mos,
         {name: float((np.diff(mos[:, k]) < 0).mean()) for k, name in enumerate(FAULTS)},
         {name: float(named[:, k, strong].mean()) for k, name in enumerate(FAULTS)},
-        [float((mos[:, :, s] < mos[:, :, 0]).mean()) for s in range(1, len(severities))],
+        [float((mos[:, :, s] < mos[:, :, 0]).mean()) for s in range(1, mos.shape[2])],
     )
 
 

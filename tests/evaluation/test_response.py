@@ -44,7 +44,7 @@ def pictures() -> list[np.ndarray]:
 
 
 def test_a_sharpness_model_sees_blur_and_not_noise(pictures: list[np.ndarray]) -> None:
-    result = response.fault_response(Sharpness(), pictures)
+    result = response.fault_response([Sharpness()], pictures)[0]
     assert result.mos.shape == (2, 8, len(response.SEVERITIES))
     assert result.falling["defocus"] == 1.0 and result.falling["noise"] == 0.0
     assert result.named["defocus"] == 1.0 and result.named["noise"] == 0.0
@@ -53,7 +53,7 @@ def test_a_sharpness_model_sees_blur_and_not_noise(pictures: list[np.ndarray]) -
 
 
 def test_a_constant_model_passes_nothing(pictures: list[np.ndarray]) -> None:
-    result = response.fault_response(Constant(), pictures, (0.0, 0.5, 1.0))
+    result = response.fault_response([Constant()], pictures, (0.0, 0.5, 1.0))[0]
     assert set(result.falling.values()) == {0.0} and result.ordered == [0.0, 0.0]
     assert set(response.format_difference(Constant(), pictures).values()) == {0.0}
     missed = _missed(
@@ -69,7 +69,7 @@ def test_a_constant_model_passes_nothing(pictures: list[np.ndarray]) -> None:
 def test_severities_must_rise_from_zero(pictures: list[np.ndarray]) -> None:
     for bad in ((0.2, 0.5), (0.0, 0.5, 0.5), (0.0, 1.0, 0.5)):
         with pytest.raises(ValueError, match="rise from 0"):
-            response.fault_response(Constant(), pictures, bad)
+            response.fault_response([Constant()], pictures, bad)
 
 
 def test_command_on_a_checkpoint(
@@ -80,7 +80,7 @@ def test_command_on_a_checkpoint(
     cv2.imwrite(str(tmp_path / "clean" / "a.png"), pictures[0])
     words = ["evaluate", str(tmp_path / "a.pt"), "--clean", str(tmp_path / "clean")]
     assert main([*words, "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
+    (report,) = json.loads(capsys.readouterr().out)
     assert report["response"]["pictures"] == 1 and set(report["response"]["falling"]) == set(FAULTS)
     # random weights know nothing: the gate refuses
     assert main([*words, "--gate"]) == 7
