@@ -101,7 +101,8 @@ def _logistic(x: Floats, y: Floats) -> Callable[[Floats], Floats]:
 
     def curve(p: Floats, v: Floats) -> Floats:
         z = np.clip((v - p[2]) / np.exp(p[3]), -60, 60)
-        return p[0] + np.exp(p[1]) / (1 + np.exp(-z))
+        height: Floats = p[0] + np.exp(p[1]) / (1 + np.exp(-z))
+        return height
 
     spread = np.ptp(y) + 0.1
     p = np.array([y.min() - 0.05, np.log(spread), np.median(x), np.log(np.ptp(x) / 4)])
@@ -151,7 +152,8 @@ def _knots(x: Floats, y: Floats, count: int) -> Callable[[Floats], Floats]:
     def curve(v: Floats) -> Floats:
         below = np.minimum(v - knots[0], 0) * slopes[0]  # the end pieces go on
         above = np.maximum(v - knots[-1], 0) * slopes[-1]
-        return np.interp(v, knots, heights) + below + above
+        height: Floats = np.interp(v, knots, heights) + below + above
+        return height
 
     return curve
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,7 +101,7 @@ def make_plan(
     net: Net,
     encoding: Encoding,
     ranges: Mapping[str, tuple[float, float]],
-    keep_float: frozenset[str] | set[str] | list[str] | tuple[str, ...] = (),
+    keep_float: Iterable[str] = (),
 ) -> Plan:
     """The plan for `net` with activation `ranges` (lo, hi) by tensor name.
 
@@ -142,13 +142,17 @@ def weight_scales(weight: Array, bias: Array, input_scale: float) -> NDArray[np.
     """
     peak = np.abs(weight.reshape(len(weight), -1)).max(axis=1).astype(np.float64)
     scale = np.maximum(peak / WEIGHT_MAX, _TINY)
-    return np.maximum(scale, np.abs(bias) / (input_scale * _BIAS_MAX)).astype(np.float32)
+    scales: NDArray[np.float32] = np.maximum(scale, np.abs(bias) / (input_scale * _BIAS_MAX)).astype(
+        np.float32
+    )
+    return scales
 
 
 def quantize_weight(weight: Array, scales: NDArray[np.float32]) -> NDArray[np.int8]:
     """Codes of `weight` [out, ...], half to even."""
     shaped = scales.reshape(-1, *[1] * (weight.ndim - 1))
-    return np.clip(np.rint(weight / shaped), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+    codes: NDArray[np.int8] = np.clip(np.rint(weight / shaped), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+    return codes
 
 
 def quantize_bias(bias: Array, scales: NDArray[np.float32], input_scale: np.float32) -> NDArray[np.int32]:

@@ -32,7 +32,8 @@ def frame_bytes(frame: Frame) -> bytes:
 
 
 def _codes(image: NDArray[np.floating]) -> Image:
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    codes: Image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    return codes
 
 
 def landscape() -> Image:

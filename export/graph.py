@@ -34,7 +34,7 @@ class GraphWriter:
         self._nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
-    def constant(self, name: str, value: NDArray[Any]) -> str:
+    def constant(self, name: str, value: NDArray[Any] | np.float32) -> str:
         """Adds an initializer once; a second value under the same name is an error."""
         tensor = numpy_helper.from_array(np.asarray(value), name)
         if name in self._constants and self._constants[name] != tensor:

@@ -50,7 +50,8 @@ class Histogram:
     @property
     def centers(self) -> NDArray[np.float64]:
         """Middle of each bin."""
-        return (np.arange(BINS) + 0.5) * (2 * self.span / BINS) - self.span
+        middle: NDArray[np.float64] = (np.arange(BINS, dtype=np.float64) + 0.5) * (2 * self.span / BINS)
+        return middle - self.span
 
 
 @dataclass
@@ -94,7 +95,7 @@ def _range(h: Histogram, rule: Rule, encoding: Encoding) -> tuple[float, float]:
         share = np.cumsum(h.counts) / h.counts.sum()
         tail = 1 - PERCENTILE / 100
         lo = h.centers[np.searchsorted(share, tail)]
-        hi = h.centers[min(np.searchsorted(share, 1 - tail), BINS - 1)]
+        hi = h.centers[min(int(np.searchsorted(share, 1 - tail)), BINS - 1)]
         return max(h.lo, float(min(lo, 0.0))), min(h.hi, float(max(hi, 0.0)))
     return _least_error(h, encoding)
 

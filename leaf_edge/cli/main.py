@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "gate": ("leaf_edge.cli.gate", "accept or reject the frames of a stream by their quality"),
     "train": ("leaf_edge.cli.train", "train a student on rated photographs and synthetic faults"),
     "evaluate": ("leaf_edge.cli.evaluate", "agreement with MOS, response to known faults"),
+    "export": ("leaf_edge.cli.export", "quantise a student and write its bundle"),
     "bench": ("leaf_edge.cli.bench", "time per stage of scoring a frame"),
     "demo": ("leaf_edge.cli.demo", "make a clip with known faults, score it, gate it"),
 }

@@ -1,0 +1,86 @@
+"""The card of a bundle: what the model is, what it was made from, how well it does, where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from leaf_edge.bundle import Licence
+from leaf_edge.contract import FAULTS, MOS_SCALE, MOS_SCALE_VERSION
+from leaf_edge.export.parity import Parity
+
+
+@dataclass(frozen=True)
+class About:
+    """What a bundle states about its model.
+
+    version: of the bundle. data: data sets that the weights were trained on, a sentence each.
+    commit: of the code that trained it. figures: any JSON, such as validation agreement.
+    """
+
+    version: str = "1.0.0"
+    data: tuple[str, ...] = ()
+    commit: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    licences: tuple[Licence, ...] = ()
+
+
+def card(
+    name: str, about: About, parity: Parity, coverage: Mapping[str, tuple[float, float, float]], size: str
+) -> str:
+    """Markdown. coverage: stated, observed, mean width in MOS, by encoding. size: a line on the network."""
+    intervals = "\n".join(
+        f"- `{encoding}`: states {stated:.0%}, held {held:.1%} of the validation MOS, {width:.2f} MOS wide"
+        for encoding, (stated, held, width) in coverage.items()
+    )
+    figures = (
+        "\n".join(f"- {key}: {_short(value)}" for key, value in about.figures.items()) or "- none stated"
+    )
+    data = "\n".join(f"- {item}" for item in about.data) or "- none stated"
+    licences = "\n".join(f"- {item.what}: {item.licence}" for item in about.licences) or "- none stated"
+    return f"""# {name} {about.version}
+
+{size}
+Input: two 224x224 views of one frame (`views`, uint8). Output: quality on the {MOS_SCALE} scale
+(1 bad to 5 excellent, version {MOS_SCALE_VERSION}) with an interval, and the severity of {len(FAULTS)}
+faults, 0 to 1:
+{", ".join(FAULTS)}.
+
+## Intended use
+Scoring and gating frames of cameras in real time: focus, exposure, noise, motion, compression. It judges
+technical quality as a viewer would, not content, beauty or safety.
+
+## Limits
+- Scores are relative to the photographs it learnt from. On another camera, fit the curve again with a few
+  labels before thresholds are set, and read the interval's coverage as that of the validation photographs.
+- Faults were learnt from synthetic ones; real ones of other kinds (flare, rolling shutter, dead pixels) show
+  in the quality at best, never as a reason.
+- Not for decisions about people, nor for medical or forensic pictures.
+
+## Trained on
+{data}
+
+## Licences
+{licences}
+
+## Figures of the float network
+{figures}
+
+## INT8 against float, on {parity.frames} validation frames
+```
+{parity.to_text()}
+```
+Intervals:
+{intervals}
+"""
+
+
+def _bullets(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items) or "- none stated"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_short(item)}" for key, item in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
