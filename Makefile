@@ -19,8 +19,6 @@ BUILD_TOOLS := cmake==4.4.5 ninja==1.13.2
 NATIVE := CMakeLists.txt $(shell find runtime -type f -not -name '*.md')
 CXX_SOURCES := $(shell find runtime -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
-say = @echo "==> $(1)"
-
 .PHONY: help demo test test-cpp test-python cross lint bench format clean
 help: ## this list
 	@echo "LEAF-Edge. Targets:"
@@ -28,13 +26,13 @@ help: ## this list
 	@echo "Variables: PYTHON=/path/to/python3   APT=no (install no system package)   PYTEST_ARGS='-k gate'"
 
 demo: $(STAMPS)/demo ## make a clip with known faults, score it, gate it, show what was found
-	$(call say,making, scoring and gating the demo clip; results in out/demo/)
+	@echo "==> making, scoring and gating the demo clip; results in out/demo/"
 	@$(BIN)/leaf-edge demo
 
 test: test-cpp test-python ## every test: C++, Python, and NEON under qemu
 
 test-cpp: $(STAMPS)/dev
-	$(call say,C++ tests: building in build/cpp, log in build/cpp.log)
+	@echo "==> C++ tests: building in build/cpp, log in build/cpp.log"
 	@mkdir -p build
 	@$(BIN)/cmake -S . -B build/cpp -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" \
 	    -DLEAF_TESTS=ON -DLEAF_PYTHON=OFF >build/cpp.log 2>&1 || { cat build/cpp.log; exit 1; }
@@ -42,19 +40,19 @@ test-cpp: $(STAMPS)/dev
 	@$(BIN)/ctest --test-dir build/cpp --output-on-failure --no-tests=error
 
 test-python: $(STAMPS)/dev cross
-	$(call say,Python tests)
+	@echo "==> Python tests"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 cross: ## the aarch64 compiler and qemu, where they can be installed
 	@scripts/system_packages.sh cross
 
 lint: $(STAMPS)/dev ## ruff, mypy --strict, clang-format; changes nothing
-	$(call say,ruff)
+	@echo "==> ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	$(call say,mypy --strict)
+	@echo "==> mypy --strict"
 	@scripts/typecheck.sh $(BIN)/python
-	$(call say,clang-format)
+	@echo "==> clang-format"
 	@$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
 
 format: $(STAMPS)/dev ## rewrite the sources in the house format
@@ -63,9 +61,9 @@ format: $(STAMPS)/dev ## rewrite the sources in the house format
 	@$(BIN)/clang-format -i $(CXX_SOURCES)
 
 bench: $(STAMPS)/demo $(STAMPS)/brisque ## the views against OpenCV; leaf-s and leaf-m against BRISQUE
-	$(call say,the two views)
+	@echo "==> the two views"
 	@$(BIN)/python -m leaf_edge.bench.views
-	$(call say,frame to score)
+	@echo "==> frame to score"
 	@$(BIN)/python -m leaf_edge.bench.compare --brisque-python $(VENV_BENCH)/bin/python \
 	    --brisque $(WEIGHTS)/brisque_model_live.yml $(WEIGHTS)/brisque_range_live.yml
 
@@ -73,14 +71,14 @@ clean: ## remove what was built and installed here
 	rm -rf $(VENV) $(VENV_BENCH) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(STAMPS)/venv:
-	$(call say,looking for Python >= 3.11 and a C++ compiler)
+	@echo "==> looking for Python >= 3.11 and a C++ compiler"
 	@python=$$(scripts/system_packages.sh build) && echo "    using $$python" && $$python -m venv $(VENV)
 	@mkdir -p $(STAMPS)
 	@touch $@
 
 # Build tools of pyproject.toml, installed once: building without isolation keeps rebuilds incremental.
 $(STAMPS)/tools: $(STAMPS)/venv pyproject.toml
-	$(call say,installing the build tools into $(VENV))
+	@echo "==> installing the build tools into $(VENV)"
 	@$(PIP) install -q $(BUILD_TOOLS) $$($(BIN)/python -c \
 	    'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])')
 	@touch $@
@@ -90,20 +88,20 @@ $(STAMPS)/tools: $(STAMPS)/venv pyproject.toml
 trim_path = sed -i '/^\//d' $(VENV)/lib/python3*/site-packages/_editable_skbc_leaf_edge.pth
 
 $(STAMPS)/demo: $(STAMPS)/tools pyproject.toml $(NATIVE)
-	$(call say,building LEAF-Edge and installing it with what the demo needs (about a minute the first time))
+	@echo "==> building LEAF-Edge and installing it with what the demo needs (about a minute the first time)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install -q --no-build-isolation -e '.[demo]'
 	@$(trim_path)
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/tools pyproject.toml $(NATIVE)
-	$(call say,building LEAF-Edge and installing it with PyTorch and the test tools (minutes the first time))
+	@echo "==> building LEAF-Edge and installing it with PyTorch and the test tools (minutes the first time)"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) install -q --no-build-isolation -e '.[demo,train,dev]'
 	@$(trim_path)
 	@touch $(STAMPS)/demo $@
 
 # OpenCV's BRISQUE is in its contrib package, which cannot share a folder with the plain one: a venv of its own.
 $(STAMPS)/brisque: $(STAMPS)/venv pyproject.toml
-	$(call say,installing OpenCV contrib for BRISQUE into $(VENV_BENCH))
+	@echo "==> installing OpenCV contrib for BRISQUE into $(VENV_BENCH)"
 	@$(BIN)/python -m venv $(VENV_BENCH)
 	@$(VENV_BENCH)/bin/python -m pip --disable-pip-version-check install -q 'numpy>=2.0,<3' \
 	    "$$(sed -n 's/.*"opencv-python-headless\(==[^"]*\)".*/opencv-contrib-python-headless\1/p' pyproject.toml)"
