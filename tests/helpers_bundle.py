@@ -28,7 +28,9 @@ SPREAD = 0.05
 THRESHOLD = 0.3
 
 
-def tiny_model(*, bias: float = 0.0, width: int = len(FAULTS), name: str = "views", scale: float = 1.0) -> bytes:
+def tiny_model(
+    *, bias: float = 0.0, width: int = len(FAULTS), name: str = "views", scale: float = 1.0
+) -> bytes:
     """A student: raw quality is the mean of both views over 255 plus `bias`, the spread is constant.
 
     Fault `under_exposure` is one minus the mean of G, `over_exposure` that mean; the others are 0.

@@ -180,7 +180,7 @@ _THUMB_WIDTH = (_WIDTH - _THUMBS_LEFT - 0.3 - _THUMBS_GAP * (KEEP - 1)) / KEEP
 def _row_height(items: list[Candidate]) -> float:
     """Inches that the tallest of a row of thumbnails takes."""
     shapes = (item.picture.shape for item in items)
-    return min(_THUMB_HEIGHT, max(_THUMB_WIDTH * height / width for height, width, _ in shapes))
+    return min(_THUMB_HEIGHT, max(_THUMB_WIDTH * float(height) / width for height, width, _ in shapes))
 
 
 def _thumbnails(
