@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from leaf_edge.frames.frame import Frame, FrameError, Roi
 from leaf_edge.runtime.score import Score
@@ -21,8 +21,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 LOOK_AHEAD = 2
-"""Frames decoded or scored ahead of the consumer, for each worker and stage. Bounds the memory."""
+"""Frames decoded and scored ahead of the consumer, for each worker. Bounds the memory."""
 
+_POLL_S = 0.05
+"""How often a decoder that waits for room looks whether it should stop."""
 _JOIN_S = 2.0
 """How long an abandoned stream waits for its decoder, which may be stuck in a read that never ends."""
 
@@ -44,17 +46,29 @@ def score_stream(
     source: read in a thread of its own; closing it stays with the caller, after this iterator.
     roi: region to score, in luma pixels, the same in every frame.
     workers: frames that are scored at once, each with the scorer's `threads`.
-    At most `LOOK_AHEAD` frames wait decoded, and as many for each worker are being scored.
+    A result comes as soon as it is there, whether or not the source has a next frame yet; at most
+    `LOOK_AHEAD` frames for each worker are decoded ahead.
     An error of the source or of a frame is raised after the results of the frames before it.
     Closing the iterator early, or an exception in the loop around it, stops the decoder.
     """
 
-    def work(item: tuple[Frame, float]) -> tuple[Frame, Score]:
-        frame, acquire_ms = item
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1; found {workers}")
+
+    def work(frame: Frame, acquire_ms: float) -> tuple[Frame, Score]:
         return frame, scorer.score(frame, roi, acquire_ms=acquire_ms)
 
-    with _Decoder(source) as frames:
-        yield from _ordered(work, frames, workers)
+    def submit(frame: Frame, acquire_ms: float) -> _Result:
+        return pool.submit(work, frame, acquire_ms)
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="leaf-score")
+    decoder = _Decoder(source, submit, LOOK_AHEAD * workers)
+    try:
+        for result in decoder.start():
+            yield result.result()
+    finally:
+        decoder.stop()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def score_images(
@@ -102,54 +116,49 @@ def _ordered(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterat
         raise ValueError(f"workers must be at least 1; found {workers}")
     pending: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="leaf-score")
-    iterator = iter(items)
-    failure: Exception | None = None
     try:
-        while True:
-            try:
-                item = next(iterator)
-            except StopIteration:
-                break
-            except Exception as error:  # raised below, after the results of the items before it
-                failure = error
-                break
+        for item in items:
             pending.append(pool.submit(work, item))
             if len(pending) >= LOOK_AHEAD * workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
-        if failure is not None:
-            raise failure
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _Decoder:
-    """Reads an iterable in a thread of its own: an iterator of (item, milliseconds it took)."""
+_Result: TypeAlias = Future[tuple[Frame, Score]]
 
-    def __init__(self, source: Iterable[Frame]) -> None:
+
+class _Decoder:
+    """Reads frames in a thread of its own and hands each on for scoring.
+
+    submit: takes a frame and the milliseconds that reading it took. ahead: results that may wait.
+    """
+
+    def __init__(
+        self, source: Iterable[Frame], submit: Callable[[Frame, float], _Result], ahead: int
+    ) -> None:
         self._source = source
-        self._queue: queue.Queue[tuple[Frame, float] | BaseException | None] = queue.Queue(LOOK_AHEAD)
+        self._submit = submit
+        self._queue: queue.Queue[_Result | BaseException | None] = queue.Queue(ahead)
         self._stop = threading.Event()
         # A daemon: a read that never returns must not keep the process alive after Ctrl-C.
         self._thread = threading.Thread(target=self._run, name="leaf-decode", daemon=True)
 
-    def __enter__(self) -> Iterator[tuple[Frame, float]]:
+    def start(self) -> Iterator[_Result]:
+        """Begin to read; the results to come, in order. Raises what the source raised, in its place."""
         self._thread.start()
-        return self._items()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        with suppress(queue.Empty):  # a decoder that waits for room can go on, and sees the stop
-            while True:
-                self._queue.get_nowait()
-        self._thread.join(_JOIN_S)
-
-    def _items(self) -> Iterator[tuple[Frame, float]]:
         while (item := self._queue.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
+
+    def stop(self) -> None:
+        """End the thread; one that hangs in the source is left behind after `_JOIN_S`."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_S)
 
     def _run(self) -> None:
         end: BaseException | None = None
@@ -160,13 +169,13 @@ class _Decoder:
                 frame = next(iterator, None)
                 if frame is None:
                     break
-                self._put((frame, (perf_counter() - start) * 1000.0))
+                self._put(self._submit(frame, (perf_counter() - start) * 1000.0))
         except BaseException as error:  # carried over to the consumer's thread, whatever it is
             end = error
         self._put(end)
 
-    def _put(self, item: tuple[Frame, float] | BaseException | None) -> None:
+    def _put(self, item: _Result | BaseException | None) -> None:
         while not self._stop.is_set():
             with suppress(queue.Full):
-                self._queue.put(item, timeout=0.1)
+                self._queue.put(item, timeout=_POLL_S)
                 return
