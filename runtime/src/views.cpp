@@ -27,7 +27,8 @@ const Kernels* kernels_for(int isa) {
     case LEAF_ISA_AVX512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                     __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi")
+                     __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
+                     __builtin_cpu_supports("avx512ifma")
                  ? &kAvx512Kernels
                  : nullptr;
 #endif
@@ -145,7 +146,6 @@ void global_row(leaf_views& v, const leaf_frame& f, const Color& color, int i, u
             plane.begin * layout.sample_bytes,
         f.pitch[p],
         rows,
-        i + 1 < kSize ? plane.y.first[i + 1] + plane.y.count[i + 1] - (first + rows) : 0,
         static_cast<uint32_t>(plane.y.w_first[i]),
         plane.y.w_inner,
         static_cast<uint32_t>(plane.y.w_last[i]),

@@ -1,14 +1,9 @@
 // The kernels in AVX2.
-#include <immintrin.h>
-
 #include "views_plain.h"
+#include "views_x86.h"
 
 namespace leaf {
 namespace {
-
-// 16-bit column sums are stored minus this, so that the signed 16-bit products of the row filter
-// hold them.
-constexpr int kBias = 32768;
 
 __m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
@@ -18,49 +13,73 @@ __m256i pairs(uint32_t low, uint32_t high) {
   return _mm256_set1_epi32(static_cast<int32_t>(low | high << 16));
 }
 
-void prefetch_next(const Column& c, int32_t x) {
-  const uint8_t* p = c.top + c.rows * c.pitch + x;
-  for (int32_t row = 0; row < c.next_rows; ++row, p += c.pitch) {
-    _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
-  }
-}
-
 void make_biased(uint16_t* sums, int32_t count) {
   for (int32_t x = 0; x < count; ++x) sums[x] ^= kBias;
 }
 
 // Calls block(x) for blocks of `width` columns; the last one ends with the row.
 template <class Block>
-void for_blocks(int32_t samples, int32_t width, Block block) {
+LEAF_INLINE void for_blocks(int32_t samples, int32_t width, Block block) {
   for (int32_t x = 0; x + width <= samples; x += width) block(x);
   if (samples % width) block(samples - width);
 }
 
-// Weight of a row of the column.
-uint32_t row_weight(const Column& c, int32_t row) {
-  return row == 0 ? c.w_first : row < c.rows - 1 ? c.w_inner : row == c.rows - 1 ? c.w_last : 0;
+// Calls add(row p, row q, weights) for every two rows, from column x.
+template <class Add>
+LEAF_INLINE void for_row_pairs(const Column& c, int32_t x, const PairWeights& w, Add add) {
+  const uint8_t* p = c.top + x;
+  add(p, c.rows > 1 ? p + c.pitch : p, words(w.first));
+  const __m256i inner = words(w.inner);
+  for (int32_t pair = 1; pair < w.pairs - 1; ++pair) {
+    p += 2 * c.pitch;
+    add(p, p + c.pitch, inner);
+  }
+  if (w.pairs > 1) {
+    p += 2 * c.pitch;
+    add(p, c.rows % 2 ? p : p + c.pitch, words(w.last));
+  }
 }
 
-// Weights so small that two products of a sample fit in 15 bits, as 8-bit multiplication needs.
-bool has_small_weights(const Column& c) { return c.w_inner <= 64 && c.w_first <= 64; }
-
-// Sums of 64 columns, two rows at a time: their bytes side by side, times their weights.
-void small_weight_sums(const Column& c, int32_t x, uint16_t* out) {
+// Sums of 64 columns: the bytes of two rows side by side, times their weights.
+LEAF_INLINE void small_weight_sums(const Column& c, int32_t x, const PairWeights& weights,
+                                   uint16_t* out) {
   __m256i s[4] = {words(kBias), words(kBias), words(kBias), words(kBias)};
-  for (int32_t row = 0; row < c.rows; row += 2) {
-    const uint8_t* p = c.top + row * c.pitch + x;
-    const uint8_t* q = row + 1 < c.rows ? p + c.pitch : p;
-    const __m256i w = words(static_cast<int>(row_weight(c, row) | row_weight(c, row + 1) << 8));
-    for (int k = 0; k < 2; ++k) {
-      const __m256i a = load(p + 32 * k), b = load(q + 32 * k);
-      s[2 * k] = _mm256_add_epi16(s[2 * k], _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), w));
-      s[2 * k + 1] =
-          _mm256_add_epi16(s[2 * k + 1], _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), w));
-    }
-  }
+  for_row_pairs(c, x, weights,
+                [&](const uint8_t* p, const uint8_t* q, __m256i w) __attribute__((always_inline)) {
+                  for (int k = 0; k < 2; ++k) {
+                    const __m256i a = load(p + 32 * k), b = load(q + 32 * k);
+                    s[2 * k] = _mm256_add_epi16(
+                        s[2 * k], _mm256_maddubs_epi16(_mm256_unpacklo_epi8(a, b), w));
+                    s[2 * k + 1] = _mm256_add_epi16(
+                        s[2 * k + 1], _mm256_maddubs_epi16(_mm256_unpackhi_epi8(a, b), w));
+                  }
+                });
   for (int k = 0; k < 2; ++k) {
     store(out + 32 * k, _mm256_permute2x128_si256(s[2 * k], s[2 * k + 1], 0x20));
     store(out + 32 * k + 16, _mm256_permute2x128_si256(s[2 * k], s[2 * k + 1], 0x31));
+  }
+}
+
+// The same to even and odd columns: each row times its weight and zero.
+LEAF_INLINE void small_weight_split_sums(const Column& c, int32_t x, const PairWeights& weights,
+                                         uint16_t* even, uint16_t* odd) {
+  __m256i e[2] = {words(kBias), words(kBias)}, o[2] = {words(kBias), words(kBias)};
+  for_row_pairs(
+      c, x, weights,
+      [&](const uint8_t* p, const uint8_t* q, __m256i w) __attribute__((always_inline)) {
+        const __m256i p_even = _mm256_and_si256(w, words(255)), p_odd = _mm256_slli_epi16(w, 8);
+        const __m256i q_even = _mm256_srli_epi16(w, 8), q_odd = _mm256_andnot_si256(words(255), w);
+        for (int k = 0; k < 2; ++k) {
+          const __m256i a = load(p + 32 * k), b = load(q + 32 * k);
+          e[k] = _mm256_add_epi16(e[k], _mm256_add_epi16(_mm256_maddubs_epi16(a, p_even),
+                                                         _mm256_maddubs_epi16(b, q_even)));
+          o[k] = _mm256_add_epi16(o[k], _mm256_add_epi16(_mm256_maddubs_epi16(a, p_odd),
+                                                         _mm256_maddubs_epi16(b, q_odd)));
+        }
+      });
+  for (int k = 0; k < 2; ++k) {
+    store(even + x / 2 + 16 * k, e[k]);
+    store(odd + x / 2 + 16 * k, o[k]);
   }
 }
 
@@ -207,13 +226,14 @@ void mix_sums(const uint32_t* const sums[3], uint64_t scale, const Color& color,
       for (int k = 0; k < 3; ++k) {
         const __m256i s = load(sums[k] + i + 8 * part);
         even[k] = means(s, low, high);
-        odd[k] = means(_mm256_srli_epi64(s, 32), low, high);
+        odd[k] = means(_mm256_shuffle_epi32(s, 0xf5), low, high);
       }
       mix<kDiagonal>(ops, even, even_out);
       mix<kDiagonal>(ops, odd, odd_out);
       for (int k = 0; k < 3; ++k) {
         // The upper halves, and the rest of the shift.
-        const __m256i v = _mm256_blend_epi32(_mm256_srli_epi64(even_out[k], 32), odd_out[k], 0xaa);
+        const __m256i v =
+            _mm256_blend_epi32(_mm256_shuffle_epi32(even_out[k], 0xf5), odd_out[k], 0xaa);
         value[k][part] = _mm256_srai_epi32(v, kGlobalShift - 32);
       }
     }
@@ -242,11 +262,6 @@ void mix_samples(const uint16_t* const sample[3], const Color& color, uint8_t* c
   }
 }
 
-void color_sums_avx2(const uint32_t* const sums[3], uint64_t scale, const Color& color,
-                     uint8_t* const rgb[3]) {
-  (color.diagonal ? mix_sums<true> : mix_sums<false>)(sums, scale, color, rgb);
-}
-
 void color_samples_avx2(const uint16_t* const sample[3], const Color& color,
                         uint8_t* const rgb[3]) {
   (color.diagonal ? mix_samples<true> : mix_samples<false>)(sample, color, rgb);
@@ -265,35 +280,40 @@ void copy_window(uint8_t* to, const uint8_t* from, int32_t bytes) {
 }
 
 void fragment_samples_avx2(const uint8_t* row, const Fragments& f, uint16_t* sample) {
-  uint8_t window[kWindow + 32] = {};
+  alignas(32) uint8_t copy[kWindow + 32];
   const __m128i shift = _mm_cvtsi32_si128(f.shift);
   for (int cell = 0; cell < kGrid; ++cell) {
-    copy_window(window, row + f.window[cell], f.window_bytes[cell]);
-    for (int group = cell * kPatch / 8; group < (cell + 1) * kPatch / 8; ++group) {
+    const int group_begin = cell * kPatch / 8, group_end = group_begin + kPatch / 8;
+    const uint8_t* window = row + f.window[cell];
+    if (f.window[cell] + f.group[group_end - 1] + 32 > f.row_bytes) {
+      memset(copy, 0, sizeof copy);
+      copy_window(copy, window, f.window_bytes[cell]);
+      window = copy;
+    }
+    for (int group = group_begin; group < group_end; ++group) {
       const uint8_t* bytes = window + f.group[group];
       const __m128i index = load128(f.group_index + 16 * group);
       // A lookup gives zero where its index has the top bit set.
-      const __m128i low =
-          _mm_shuffle_epi8(load128(bytes), _mm_adds_epu8(index, _mm_set1_epi8(0x70)));
-      const __m128i high =
-          _mm_shuffle_epi8(load128(bytes + 16), _mm_sub_epi8(index, _mm_set1_epi8(16)));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(sample + 8 * group),
-                       _mm_srl_epi16(_mm_or_si128(low, high), shift));
+      __m128i v = _mm_shuffle_epi8(load128(bytes), _mm_adds_epu8(index, _mm_set1_epi8(0x70)));
+      if (!f.near) {
+        const __m128i beyond = _mm_sub_epi8(index, _mm_set1_epi8(16));
+        v = _mm_or_si128(v, _mm_shuffle_epi8(load128(bytes + 16), beyond));
+      }
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(sample + 8 * group), _mm_srl_epi16(v, shift));
     }
   }
 }
 
 }  // namespace
 
-void avx2_column_sums_8_16(const Column& c, uint16_t* out) {
+void avx2_column_sums_8_16(const Column& column, uint16_t* out) {
+  const Column c = column;  // vector stores might change the caller's
   if (c.samples < 64) {
     column_sums<uint8_t, 0>(c, out);
     make_biased(out, c.samples);
   } else if (has_small_weights(c)) {
-    for_blocks(c.samples, 64, [&](int32_t x) {
-      prefetch_next(c, x);
-      small_weight_sums(c, x, out + x);
-    });
+    const PairWeights weights(c);
+    for_blocks(c.samples, 64, [&](int32_t x) { small_weight_sums(c, x, weights, out + x); });
   } else {
     for_blocks(c.samples, 16, [&](int32_t x) {
       store(out + x,
@@ -302,20 +322,24 @@ void avx2_column_sums_8_16(const Column& c, uint16_t* out) {
   }
 }
 
-void avx2_column_sums_8_16_split(const Column& c, uint16_t* even, uint16_t* odd) {
-  if (c.samples < 32) {
+void avx2_column_sums_8_16_split(const Column& column, uint16_t* even, uint16_t* odd) {
+  const Column c = column;
+  if (c.samples < 64) {
     column_sums_split(c, even, odd);
     make_biased(even, c.samples / 2);
     make_biased(odd, c.samples / 2);
-    return;
+  } else if (has_small_weights(c)) {
+    const PairWeights weights(c);
+    for_blocks(c.samples, 64,
+               [&](int32_t x) { small_weight_split_sums(c, x, weights, even, odd); });
+  } else {
+    for_blocks(c.samples, 32, [&](int32_t x) {
+      const auto row = [&](int32_t r) { return load(c.top + r * c.pitch + x); };
+      store(even + x / 2,
+            biased_sums(c, [&](int32_t r) { return _mm256_and_si256(row(r), words(255)); }));
+      store(odd + x / 2, biased_sums(c, [&](int32_t r) { return _mm256_srli_epi16(row(r), 8); }));
+    });
   }
-  for_blocks(c.samples, 32, [&](int32_t x) {
-    if (x % 64 == 0) prefetch_next(c, x);
-    const auto row = [&](int32_t r) { return load(c.top + r * c.pitch + x); };
-    store(even + x / 2,
-          biased_sums(c, [&](int32_t r) { return _mm256_and_si256(row(r), words(255)); }));
-    store(odd + x / 2, biased_sums(c, [&](int32_t r) { return _mm256_srli_epi16(row(r), 8); }));
-  });
 }
 
 void avx2_column_sums_8_32(const Column& c, uint32_t* out) {
@@ -346,11 +370,16 @@ void avx2_row_sums_32(const uint32_t* row, const RowFilter& f, uint32_t* sums) {
   }
 }
 
+void avx2_color_sums(const uint32_t* const sums[3], uint64_t scale, const Color& color,
+                     uint8_t* const rgb[3]) {
+  (color.diagonal ? mix_sums<true> : mix_sums<false>)(sums, scale, color, rgb);
+}
+
 const Kernels kAvx2Kernels = {
     avx2_column_sums_8_16, avx2_column_sums_8_16_split,
     avx2_column_sums_8_32, avx2_column_sums_10_32,
     row_sums_16,           avx2_row_sums_32,
-    color_sums_avx2,       color_samples_avx2,
+    avx2_color_sums,       color_samples_avx2,
     fragment_samples_avx2,
 };
 

@@ -1,15 +1,14 @@
-// The kernels in AVX-512 with VNNI (dot products of 16-bit values) and VBMI (byte permutations).
+// The kernels in AVX-512 with VNNI (dot products of 16-bit values), VBMI (byte permutations) and
+// IFMA (52-bit products). 16-bit column sums are stored as in views_avx2.cpp, which has the rarer
+// cases.
 // Loads are masked, so that a row's end needs no code of its own.
-#include <immintrin.h>
-
-#include "views_kernels.h"
+#include "views_x86.h"
 
 namespace leaf {
 namespace {
 
-constexpr int kBias = 32768;  // as in views_avx2.cpp, which shares 16-bit column sums
-
 __m512i load(const void* p) { return _mm512_loadu_si512(p); }
+void store(void* p, __m512i v) { _mm512_storeu_si512(p, v); }
 __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 __m512i words(int value) { return _mm512_set1_epi16(static_cast<int16_t>(value)); }
@@ -17,56 +16,109 @@ __mmask64 first_bytes(int32_t count) {
   return count >= 64 ? ~__mmask64{0} : (__mmask64{1} << count) - 1;
 }
 
-void prefetch_next(const Column& c, int32_t x) {
-  const uint8_t* p = c.top + c.rows * c.pitch + x;
-  for (int32_t row = 0; row < c.next_rows; ++row, p += c.pitch) {
-    _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+// A number of vectors that is known to the compiler.
+template <int kValue>
+struct Count {
+  static constexpr int value = kValue;
+};
+
+// Weights of pairs of rows.
+struct PairVectors {
+  explicit PairVectors(const Column& c) : PairVectors(PairWeights(c)) {}
+  explicit PairVectors(const PairWeights& w)
+      : first(words(w.first)), inner(words(w.inner)), last(words(w.last)), pairs(w.pairs) {}
+  __m512i first, inner, last;
+  int32_t pairs;
+};
+
+// Calls add(row p, row q, weights) for every two rows, from column x.
+template <class Add>
+LEAF_INLINE void for_row_pairs(const Column& c, int32_t x, const PairVectors& w, Add add) {
+  const uint8_t* p = c.top + x;
+  add(p, c.rows > 1 ? p + c.pitch : p, w.first);
+  for (int32_t pair = 1; pair < w.pairs - 1; ++pair) {
+    p += 2 * c.pitch;
+    add(p, p + c.pitch, w.inner);
+  }
+  if (w.pairs > 1) {
+    p += 2 * c.pitch;
+    add(p, c.rows % 2 ? p : p + c.pitch, w.last);
   }
 }
 
-uint32_t row_weight(const Column& c, int32_t row) {
-  return row == 0 ? c.w_first : row < c.rows - 1 ? c.w_inner : row == c.rows - 1 ? c.w_last : 0;
+// Of a vector of a row; of the last one, the bytes in the mask.
+LEAF_INLINE __m512i load_masked(const uint8_t* p, bool last, __mmask64 mask) {
+  return last ? _mm512_maskz_loadu_epi8(mask, p) : load(p);
 }
 
-bool has_small_weights(const Column& c) { return c.w_inner <= 64 && c.w_first <= 64; }
+// Sums of kVectors times 64 columns, the last ones by the mask: the bytes of two rows side by side,
+// times their weights.
+template <int kVectors>
+LEAF_INLINE void sums_of_pairs(const Column& c, int32_t x, const PairVectors& weights,
+                               __mmask64 mask, __m512i low[], __m512i high[]) {
+  for (int k = 0; k < kVectors; ++k) low[k] = high[k] = words(kBias);
+  for_row_pairs(
+      c, x, weights,
+      [&](const uint8_t* p, const uint8_t* q, __m512i w) __attribute__((always_inline)) {
+        for (int k = 0; k < kVectors; ++k) {
+          const __m512i a = load_masked(p + 64 * k, k == kVectors - 1, mask);
+          const __m512i b = load_masked(q + 64 * k, k == kVectors - 1, mask);
+          low[k] = _mm512_add_epi16(low[k], _mm512_maddubs_epi16(_mm512_unpacklo_epi8(a, b), w));
+          high[k] = _mm512_add_epi16(high[k], _mm512_maddubs_epi16(_mm512_unpackhi_epi8(a, b), w));
+        }
+      });
+}
 
-// Two rows at a time: their bytes side by side, times their weights.
-void column_sums(const Column& c, uint16_t* out) {
-  if (!has_small_weights(c)) return avx2_column_sums_8_16(c, out);
+// Calls block(vectors, x, mask) over a row: up to where addresses are aligned, in pairs of vectors,
+// and to the end.
+template <class Block>
+LEAF_INLINE void for_vectors(const Column& c, int32_t head, Block block) {
+  int32_t x = 0;
+  if (head) {
+    block(Count<1>(), x, first_bytes(head < c.samples ? head : c.samples));
+    x = head;
+  }
+  for (; x + 128 <= c.samples; x += 128) block(Count<2>(), x, ~__mmask64{0});
+  for (; x < c.samples; x += 64) block(Count<1>(), x, first_bytes(c.samples - x));
+}
+
+void column_sums(const Column& column, uint16_t* out) {
+  if (!has_small_weights(column)) return avx2_column_sums_8_16(column, out);
+  const Column c = column;  // vector stores might change the caller's
+  const PairVectors weights(c);
   const __m512i low_order = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
   const __m512i high_order = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-  for (int32_t x = 0; x < c.samples; x += 64) {
-    const __mmask64 mask = first_bytes(c.samples - x);
-    prefetch_next(c, x);
-    __m512i low = words(kBias), high = words(kBias);
-    for (int32_t row = 0; row < c.rows; row += 2) {
-      const uint8_t* p = c.top + row * c.pitch + x;
-      const uint8_t* q = row + 1 < c.rows ? p + c.pitch : p;
-      const __m512i a = _mm512_maskz_loadu_epi8(mask, p), b = _mm512_maskz_loadu_epi8(mask, q);
-      const __m512i w = words(static_cast<int>(row_weight(c, row) | row_weight(c, row + 1) << 8));
-      low = _mm512_add_epi16(low, _mm512_maddubs_epi16(_mm512_unpacklo_epi8(a, b), w));
-      high = _mm512_add_epi16(high, _mm512_maddubs_epi16(_mm512_unpackhi_epi8(a, b), w));
-    }
-    _mm512_storeu_si512(out + x, _mm512_permutex2var_epi64(low, low_order, high));
-    _mm512_storeu_si512(out + x + 32, _mm512_permutex2var_epi64(low, high_order, high));
-  }
+  for_vectors(c, unaligned_columns(c, 64),
+              [&](auto count, int32_t x, __mmask64 mask) __attribute__((always_inline)) {
+                __m512i low[count.value], high[count.value];
+                sums_of_pairs<count.value>(c, x, weights, mask, low, high);
+                for (int k = 0; k < count.value; ++k) {
+                  store(out + x + 64 * k, _mm512_permutex2var_epi64(low[k], low_order, high[k]));
+                  store(out + x + 64 * k + 32,
+                        _mm512_permutex2var_epi64(low[k], high_order, high[k]));
+                }
+              });
 }
 
-void column_sums_split(const Column& c, uint16_t* even, uint16_t* odd) {
-  if (!has_small_weights(c)) return avx2_column_sums_8_16_split(c, even, odd);
-  for (int32_t x = 0; x < c.samples; x += 64) {
-    const __mmask64 mask = first_bytes(c.samples - x);
-    prefetch_next(c, x);
-    __m512i e = words(kBias), o = words(kBias);
-    for (int32_t row = 0; row < c.rows; ++row) {
-      const __m512i v = _mm512_maskz_loadu_epi8(mask, c.top + row * c.pitch + x);
-      const int w = static_cast<int>(row_weight(c, row));
-      e = _mm512_add_epi16(e, _mm512_maddubs_epi16(v, words(w)));
-      o = _mm512_add_epi16(o, _mm512_maddubs_epi16(v, words(w << 8)));
-    }
-    _mm512_storeu_si512(even + x / 2, e);
-    _mm512_storeu_si512(odd + x / 2, o);
-  }
+void column_sums_split(const Column& column, uint16_t* even, uint16_t* odd) {
+  if (!has_small_weights(column)) return avx2_column_sums_8_16_split(column, even, odd);
+  const Column c = column;
+  const PairVectors weights(c);
+  const __m512i low_half = _mm512_set1_epi32(0xffff);
+  const int32_t head = unaligned_columns(c, 64);
+  for_vectors(
+      c, head % 2 ? 0 : head,
+      [&](auto count, int32_t x, __mmask64 mask) __attribute__((always_inline)) {
+        __m512i low[count.value], high[count.value];
+        sums_of_pairs<count.value>(c, x, weights, mask, low, high);
+        for (int k = 0; k < count.value; ++k) {
+          // Packing joins what unpacking parted: columns are in order again.
+          store(even + x / 2 + 32 * k, _mm512_packus_epi32(_mm512_and_si512(low[k], low_half),
+                                                           _mm512_and_si512(high[k], low_half)));
+          store(odd + x / 2 + 32 * k,
+                _mm512_packus_epi32(_mm512_srli_epi32(low[k], 16), _mm512_srli_epi32(high[k], 16)));
+        }
+      });
 }
 
 // Sums of the four 32-bit lanes of each 128-bit part: part p of the result holds those of part p
@@ -102,7 +154,7 @@ void row_sums_8_taps(const uint16_t* row, const RowFilter& f, uint32_t* sums) {
       z[k] = _mm512_madd_epi16(v, load(w));
     }
     const __m512i sum = _mm512_permutexvar_epi32(order, add_in_parts(z));
-    _mm512_storeu_si512(sums + i, _mm512_add_epi32(sum, bias));
+    store(sums + i, _mm512_add_epi32(sum, bias));
   }
 }
 
@@ -126,7 +178,7 @@ void row_sums_16(const uint16_t* row, const RowFilter& f, uint32_t* sums) {
         const int32_t* first = f.first + i + 2 * k;
         z[k] = _mm512_madd_epi16(concat(row + first[0], row + first[1]), load(w));
       }
-      _mm512_storeu_si512(sums + i, _mm512_add_epi32(add_pairs(z), bias));
+      store(sums + i, _mm512_add_epi32(add_pairs(z), bias));
     }
     return;
   }
@@ -143,17 +195,39 @@ void row_sums_16(const uint16_t* row, const RowFilter& f, uint32_t* sums) {
       }
       z[k] = _mm512_inserti64x4(_mm512_castsi256_si512(acc[0]), acc[1], 1);
     }
-    _mm512_storeu_si512(sums + i, _mm512_add_epi32(add_pairs(z), bias));
+    store(sums + i, _mm512_add_epi32(add_pairs(z), bias));
   }
 }
 
-// Box sums in the low halves of 64-bit lanes to means.
-__m512i means(__m512i sums, __m512i scale_low, __m512i scale_high) {
-  const __m512i high = _mm512_slli_epi64(_mm512_mul_epu32(sums, scale_high), 32);
-  const __m512i half = _mm512_set1_epi64(int64_t{1} << (kMeanShift - 1));
-  const __m512i product = _mm512_add_epi64(_mm512_mul_epu32(sums, scale_low), high);
-  return _mm512_srli_epi64(_mm512_add_epi64(product, half), kMeanShift);
-}
+// Multiplies box sums of at least kMinArea by 2^kScaleBits / area.
+class Mean {
+ public:
+  static constexpr int kMinArea = 8;  // below, the scale is too long for a 52-bit product
+  explicit Mean(uint64_t scale) {
+    // Of the 2^52 that a product is divided by, some comes from the scale, shifted as far as 52
+    // bits hold it, and the rest from the sum, which then still fits in 32 bits: sum * scale is
+    // below 2^64.
+    int shift = 0;
+    while (shift < kProductShift && scale >> (51 - shift) == 0) ++shift;
+    scale_ = _mm512_set1_epi64(static_cast<int64_t>(scale << shift));
+    sum_shift_ = _mm_cvtsi32_si128(kProductShift - shift);
+  }
+
+  void operator()(__m512i sums, __m512i& even, __m512i& odd) const {
+    const __m512i s = _mm512_sll_epi32(sums, sum_shift_);
+    even = rounded(_mm512_maskz_mov_epi32(0x5555, s));
+    odd = rounded(_mm512_srli_epi64(s, 32));
+  }
+
+ private:
+  // One bit more than the mean's is kept to round by.
+  static constexpr int kProductShift = 52 - (kMeanShift - 1);
+  __m512i rounded(__m512i s) const {
+    return _mm512_srli_epi64(_mm512_madd52hi_epu64(_mm512_set1_epi64(1), s, scale_), 1);
+  }
+  __m512i scale_;
+  __m128i sum_shift_;
+};
 
 // Three components in the lanes of `Ops` to the three channels.
 template <bool kDiagonal, class Ops>
@@ -203,21 +277,15 @@ template <bool kDiagonal>
 void mix_sums(const uint32_t* const sums[3], uint64_t scale, const Color& color,
               uint8_t* const rgb[3]) {
   const MeanOps ops(color);
-  const __m512i low = _mm512_set1_epi64(static_cast<int64_t>(scale & 0xffffffff));
-  const __m512i high = _mm512_set1_epi64(static_cast<int64_t>(scale >> 32));
+  const Mean mean(scale);
   for (int i = 0; i < kSize; i += 16) {
     __m512i even[3], odd[3], even_out[3], odd_out[3];
-    for (int k = 0; k < 3; ++k) {
-      const __m512i s = load(sums[k] + i);
-      even[k] = means(s, low, high);
-      odd[k] = means(_mm512_srli_epi64(s, 32), low, high);
-    }
+    for (int k = 0; k < 3; ++k) mean(load(sums[k] + i), even[k], odd[k]);
     mix<kDiagonal>(ops, even, even_out);
     mix<kDiagonal>(ops, odd, odd_out);
     for (int k = 0; k < 3; ++k) {
       // The upper halves, and the rest of the shift.
-      const __m512i v =
-          _mm512_mask_mov_epi32(_mm512_srli_epi64(even_out[k], 32), 0xaaaa, odd_out[k]);
+      const __m512i v = _mm512_mask_shuffle_epi32(odd_out[k], 0x5555, even_out[k], _MM_PERM_DDBB);
       store_clipped(rgb[k] + i, _mm512_srai_epi32(v, kGlobalShift - 32));
     }
   }
@@ -236,6 +304,9 @@ void mix_samples(const uint16_t* const sample[3], const Color& color, uint8_t* c
 
 void color_sums(const uint32_t* const sums[3], uint64_t scale, const Color& color,
                 uint8_t* const rgb[3]) {
+  if (scale > (uint64_t{1} << kScaleBits) / Mean::kMinArea) {
+    return avx2_color_sums(sums, scale, color, rgb);
+  }
   (color.diagonal ? mix_sums<true> : mix_sums<false>)(sums, scale, color, rgb);
 }
 
@@ -258,7 +329,7 @@ void fragment_samples(const uint8_t* row, const Fragments& f, uint16_t* sample) 
       const __m512i high = _mm512_maskz_loadu_epi8(first_bytes(bytes - 64), window + 64);
       v = _mm512_maskz_permutex2var_epi8(present, low, index, high);
     }
-    _mm512_storeu_si512(sample + kPatch * cell, _mm512_srl_epi16(v, shift));
+    store(sample + kPatch * cell, _mm512_srl_epi16(v, shift));
   }
 }
 

@@ -27,7 +27,6 @@ struct Column {
   const uint8_t* top;  // first sample of the first row
   int64_t pitch;       // bytes from row to row
   int32_t rows;        // 1 or more; where it is 1, w_last is 0
-  int32_t next_rows;   // rows below these that the next output row reads: worth fetching ahead
   uint32_t w_first, w_inner, w_last;
   int32_t samples;  // in a row
 };
@@ -54,7 +53,9 @@ struct Fragments {
   // The same from the first byte of every group of 8 samples, which lie in 32 bytes.
   uint8_t group[kSize / 8];  // first byte, from its window
   uint8_t group_index[2 * kSize];
-  int shift;  // of a 16-bit sample to its value
+  bool near;          // no group index is above 15
+  int64_t row_bytes;  // of the plane: nothing beyond may be read
+  int shift;          // of a 16-bit sample to its value
 };
 
 struct Color {
@@ -98,6 +99,8 @@ void avx2_column_sums_8_16_split(const Column& column, uint16_t* even, uint16_t*
 void avx2_column_sums_8_32(const Column& column, uint32_t* out);
 void avx2_column_sums_10_32(const Column& column, uint32_t* out);
 void avx2_row_sums_32(const uint32_t* row, const RowFilter& filter, uint32_t* sums);
+void avx2_color_sums(const uint32_t* const sums[3], uint64_t scale, const Color& color,
+                     uint8_t* const rgb[3]);
 extern const Kernels kAvx512Kernels;
 #endif
 #ifdef LEAF_AARCH64

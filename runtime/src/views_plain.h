@@ -31,7 +31,8 @@ template <class Sample, int kShift, class Sum>
 
 [[maybe_unused]] void column_sums_split(const Column& c, uint16_t* even, uint16_t* odd) {
   for (int32_t x = 0; x < c.samples; ++x) {
-    (x % 2 ? odd : even)[x / 2] = static_cast<uint16_t>(column_sum<uint8_t, 0>(c, x));
+    uint16_t* out = x % 2 ? odd : even;
+    out[x / 2] = static_cast<uint16_t>(column_sum<uint8_t, 0>(c, x));
   }
 }
 

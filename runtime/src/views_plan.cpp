@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 namespace leaf {
@@ -85,7 +86,7 @@ void make_row_filter(ComponentPlan& c, const ComponentLayout& layout, const Plan
 }
 
 void make_fragments(Fragments& f, const ComponentLayout& layout, int sample_bytes,
-                    const std::array<int32_t, kSize>& pixels) {
+                    int64_t row_bytes, const std::array<int32_t, kSize>& pixels) {
   const auto first_byte = [&](int j) {
     return (int64_t{pixels[j]} / layout.sub_x * layout.stride + layout.offset) * sample_bytes;
   };
@@ -105,6 +106,9 @@ void make_fragments(Fragments& f, const ComponentLayout& layout, int sample_byte
     fill(f.group_index, j, group);
     f.group[j / 8] = static_cast<uint8_t>(group - f.window[j / kPatch]);
   }
+  f.near = std::all_of(std::begin(f.group_index), std::end(f.group_index),
+                       [](uint8_t index) { return index < 16 || index == kNoByte; });
+  f.row_bytes = row_bytes;
   f.shift = sample_bytes == 2 ? 6 : 0;
 }
 
@@ -173,7 +177,9 @@ void make_plan(Plan& plan, const leaf_frame& frame, const leaf_roi& roi) {
     const PlanePlan& plane = plan.plane[cl.plane];
     c.x = box_axis(roi.x, roi.width, cl.sub_x);
     make_row_filter(c, cl, plane, plan.half);
-    make_fragments(c.fragments, cl, layout.sample_bytes, fragment_x);
+    make_fragments(c.fragments, cl, layout.sample_bytes,
+                   plane_samples(layout.plane[cl.plane], frame.width) * layout.sample_bytes,
+                   fragment_x);
     plan.row_elements = std::max(plan.row_elements, plan.half + plane.samples + c.filter.taps + 64);
   }
   // Subsampling changes how an output is cut into samples, not its area.

@@ -48,7 +48,7 @@ enum leaf_isa {
   LEAF_ISA_AUTO = 0, /* the fastest that this machine has */
   LEAF_ISA_SCALAR = 1,
   LEAF_ISA_AVX2 = 2,
-  LEAF_ISA_AVX512 = 3, /* F, BW, VL, DQ, VNNI and VBMI: Ice Lake, Zen 4 and later */
+  LEAF_ISA_AVX512 = 3, /* F, BW, VL, DQ, VNNI, VBMI and IFMA: Ice Lake, Zen 4 and later */
   LEAF_ISA_NEON = 4,
   LEAF_ISAS = 5
 };
