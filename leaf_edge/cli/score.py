@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
+from leaf_edge.cli.exit_codes import ExitCode, OutputError, UsageError, epilog
 from leaf_edge.cli.source_options import add_source_arguments, options_from_args
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _EXAMPLES = """\
   leaf-edge score photos/ --output scores.csv               one row for each image
   leaf-edge score clip.mp4 --every 5 --plot clip.png        every fifth frame, and a picture
   leaf-edge score camera.nv12 --format nv12 --size 1920x1080 --matrix bt709 --range limited
-  ffmpeg -i clip.mkv -f yuv4mpegpipe - | leaf-edge score - --output -.jsonl"""
+  ffmpeg -i clip.mkv -f yuv4mpegpipe - | leaf-edge score - --output -"""
 
 _CODES = (
     ExitCode.OK,
@@ -68,8 +68,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     output.add_argument(
         "--output",
         metavar="FILE",
-        help="scores of all frames, as .csv or .jsonl by the name; - is CSV on standard output, "
-        "-.jsonl JSON Lines",
+        help="scores of all frames, as .csv or .jsonl; - for standard output",
+    )
+    output.add_argument(
+        "--output-format", choices=("csv", "jsonl"), help="of --output (default: by its name; csv for -)"
     )
     output.add_argument(
         "--plot",
@@ -82,12 +84,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Score, write, summarise. SKIPPED where inputs were skipped, INPUT where none was left."""
-    from leaf_edge.cli.score_output import format_of, is_stdout, score_writer
+    from leaf_edge.cli.score_output import STDOUT, format_of, output_errors, score_writer
 
     options, roi, workers = options_from_args(args), _roi(args.roi), _threads(args.threads)
-    to_stdout = args.output is not None and is_stdout(args.output)
-    if args.output is not None:
-        format_of(args.output)
+    to_stdout = args.output == STDOUT
+    kind = args.output_format or ("" if args.output is None else format_of(args.output))
+    if args.output_format and args.output is None:
+        raise UsageError("--output-format says how --output is written; give --output too")
     if args.json and to_stdout:
         raise UsageError("--json and --output - both want standard output; give --output a file")
     if args.sources.count("-") > 1:
@@ -102,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     scorer = leaf_edge.load(args.model)
     inputs = Inputs(scorer, options, roi, workers)
     series: dict[Origin, Series] = {}
-    with score_writer(args.output) as (write, finish), progress() as advance:
+    with score_writer(args.output, kind) as (write, finish), progress() as advance:
         last = perf_counter()
         for origin, item in inputs.scored(args.sources):
             write(item.score)
@@ -122,7 +125,8 @@ def run(args: argparse.Namespace) -> int:
         return ExitCode.INPUT
     results = list(series.values())
     if plot is not None:
-        plot.write(results, scorer.name)
+        with output_errors():
+            plot.write(results, scorer.name)
     _report(args, scorer.name, results, inputs.problems, to_stdout)
     return ExitCode.SKIPPED if inputs.problems else ExitCode.OK
 
@@ -152,9 +156,12 @@ def _plot(name: str, roi: Roi | None) -> Plot:
     from leaf_edge.plot import Plot
 
     try:
-        return Plot(Path(name), roi)
+        plot = Plot(Path(name), roi)
     except ValueError as error:
         raise UsageError(f"--plot {error}") from None
+    if not plot.path.parent.is_dir():  # known now, not after an hour of scoring
+        raise OutputError(f"{name}: cannot be written: there is no folder {plot.path.parent}")
+    return plot
 
 
 def _report(

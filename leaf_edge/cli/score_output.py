@@ -15,20 +15,17 @@ from leaf_edge.runtime.score import COLUMNS, Score
 
 Write = Callable[[Score], None]
 
-_STDOUT = {"-": "csv", "-.csv": "csv", "-.jsonl": "jsonl"}
-
-
-def is_stdout(name: str) -> bool:
-    """Whether `--output name` means standard output."""
-    return name in _STDOUT
+STDOUT = "-"
+FORMATS = ("csv", "jsonl")
 
 
 def format_of(name: str) -> str:
-    """`csv` or `jsonl`, by the extension. Raises `UsageError` for another."""
-    kind = _STDOUT.get(name) or {".csv": "csv", ".jsonl": "jsonl"}.get(Path(name).suffix.lower())
-    if kind is None:
+    """One of `FORMATS`, by the extension; CSV for standard output. Raises `UsageError` for another."""
+    kind = FORMATS[0] if name == STDOUT else Path(name).suffix.lower().removeprefix(".")
+    if kind not in FORMATS:
         raise UsageError(
-            f"--output {name}: expected a name that ends in .csv or .jsonl, or - for CSV on standard output"
+            f"--output {name}: expected a name that ends in .csv or .jsonl, or - for standard output "
+            "(or state --output-format)"
         )
     return kind
 
@@ -52,8 +49,8 @@ class PartFile:
 
 
 @contextmanager
-def score_writer(name: str | None) -> Iterator[tuple[Write, Callable[[], None]]]:
-    """(write, finish) for `--output name`; None writes nowhere.
+def score_writer(name: str | None, kind: str) -> Iterator[tuple[Write, Callable[[], None]]]:
+    """(write, finish) for `--output name` in the format `kind`; None writes nowhere.
 
     Each row is flushed as it is written. Without a call of `finish` nothing is left under the name,
     and a file that was there before stays as it was. Raises `OutputError`.
@@ -61,8 +58,7 @@ def score_writer(name: str | None) -> Iterator[tuple[Write, Callable[[], None]]]
     if name is None:
         yield lambda score: None, lambda: None
         return
-    kind = format_of(name)
-    if is_stdout(name):
+    if name == STDOUT:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="surrogateescape")  # file names are bytes, not always UTF-8
         yield _rows(sys.stdout, kind), lambda: None

@@ -25,7 +25,13 @@ def open_stdin() -> ByteStream:
         raise SourceError(STDIN_NAME, "this process has no standard input")
     if sys.stdin.isatty():
         raise SourceError(STDIN_NAME, "standard input is a terminal; expected frames from a pipe or a file")
-    return ByteStream(sys.stdin.buffer, owned=False)
+    try:
+        # A reader of its own: the interpreter aborts when it ends while a thread that it does not wait
+        # for is inside `sys.stdin.buffer`, as it is in a pipe that says no more.
+        file = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115 - a number, no path
+    except (OSError, ValueError):  # a program that has put something else in the place of sys.stdin
+        return ByteStream(sys.stdin.buffer, owned=False)
+    return ByteStream(file, owned=False)
 
 
 class StreamedSource(Source):
