@@ -57,7 +57,8 @@ def apply_faults(image: Image, severities: dict[str, float], seed: int) -> Image
 
 def make_chain(image: Image, fault: str, rng: np.random.Generator) -> Chain:
     """CHAIN versions of `image` (uint8 [height, width, 3], clean) with growing `fault`."""
-    severity = (np.arange(CHAIN) + rng.uniform(size=CHAIN)) / CHAIN
+    # denser at the weak end, where the order is hardest to see
+    severity = np.sort(rng.uniform(size=CHAIN) ** 1.5)
     if rng.random() < _CLEAN_START:
         severity[0] = 0.0
     constant: dict[str, float] = {}

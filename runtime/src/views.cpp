@@ -146,6 +146,7 @@ void global_row(leaf_views& v, const leaf_frame& f, const Color& color, int i, u
             plane.begin * layout.sample_bytes,
         f.pitch[p],
         rows,
+        i + 1 < kSize ? plane.y.first[i + 1] + plane.y.count[i + 1] - (first + rows) : 0,
         static_cast<uint32_t>(plane.y.w_first[i]),
         plane.y.w_inner,
         static_cast<uint32_t>(plane.y.w_last[i]),

@@ -17,6 +17,15 @@ void make_biased(uint16_t* sums, int32_t count) {
   for (int32_t x = 0; x < count; ++x) sums[x] ^= kBias;
 }
 
+// Measured to be worth it here; AVX-512 asks for whole cache lines and keeps more of them under
+// way.
+LEAF_INLINE void prefetch_next(const Column& c, int32_t x) {
+  const uint8_t* p = c.top + c.rows * c.pitch + x;
+  for (int32_t row = 0; row < c.next_rows; ++row, p += c.pitch) {
+    _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+  }
+}
+
 // Calls block(x) for blocks of `width` columns; the last one ends with the row.
 template <class Block>
 LEAF_INLINE void for_blocks(int32_t samples, int32_t width, Block block) {
@@ -313,7 +322,10 @@ void avx2_column_sums_8_16(const Column& column, uint16_t* out) {
     make_biased(out, c.samples);
   } else if (has_small_weights(c)) {
     const PairWeights weights(c);
-    for_blocks(c.samples, 64, [&](int32_t x) { small_weight_sums(c, x, weights, out + x); });
+    for_blocks(c.samples, 64, [&](int32_t x) {
+      prefetch_next(c, x);
+      small_weight_sums(c, x, weights, out + x);
+    });
   } else {
     for_blocks(c.samples, 16, [&](int32_t x) {
       store(out + x,
@@ -330,8 +342,10 @@ void avx2_column_sums_8_16_split(const Column& column, uint16_t* even, uint16_t*
     make_biased(odd, c.samples / 2);
   } else if (has_small_weights(c)) {
     const PairWeights weights(c);
-    for_blocks(c.samples, 64,
-               [&](int32_t x) { small_weight_split_sums(c, x, weights, even, odd); });
+    for_blocks(c.samples, 64, [&](int32_t x) {
+      prefetch_next(c, x);
+      small_weight_split_sums(c, x, weights, even, odd);
+    });
   } else {
     for_blocks(c.samples, 32, [&](int32_t x) {
       const auto row = [&](int32_t r) { return load(c.top + r * c.pitch + x); };

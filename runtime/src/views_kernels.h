@@ -27,6 +27,7 @@ struct Column {
   const uint8_t* top;  // first sample of the first row
   int64_t pitch;       // bytes from row to row
   int32_t rows;        // 1 or more; where it is 1, w_last is 0
+  int32_t next_rows;   // rows below these that the next output row reads: worth fetching ahead
   uint32_t w_first, w_inner, w_last;
   int32_t samples;  // in a row
 };

@@ -245,7 +245,7 @@ def test_plots_of_every_kind_of_input(score, folder, clip, tmp_path):
         assert score(*sources, "--plot", out) == ExitCode.OK
         picture = cv2.imread(str(out))
         assert min(picture.shape[:2]) > 500
-        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
+        assert colors(picture) > 100
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -262,7 +262,13 @@ def test_a_long_clip_is_drawn_in_steps(score, tmp_path):
     assert score(clip, "--plot", tmp_path / "long.png", "--json") == ExitCode.OK
     picture = cv2.imread(str(tmp_path / "long.png"))
     assert picture.shape[1] == 1560
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 500
+    assert colors(picture) > 200
+
+
+def colors(picture: np.ndarray) -> int:
+    """How many colours a picture has, roughly."""
+    packed = picture[::3, ::3].astype(np.uint32) @ np.array([1, 256, 65536], np.uint32)
+    return len(np.unique(packed))
 
 
 # ---- as a process ----
