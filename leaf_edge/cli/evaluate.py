@@ -43,9 +43,7 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="folder with mos.csv and images/ (BIQ2021)")
     parser.add_argument("--clean", type=Path, help="folder of clean pictures")
     parser.add_argument("--gate", action="store_true", help="exit with 7 where a response is below its bound")
-    parser.add_argument(
-        "--json", action="store_true", help="print a JSON list, an object for each model"
-    )
+    parser.add_argument("--json", action="store_true", help="print a JSON list, an object for each model")
     return parser
 
 

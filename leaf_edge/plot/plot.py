@@ -179,8 +179,8 @@ _THUMB_WIDTH = (_WIDTH - _THUMBS_LEFT - 0.3 - _THUMBS_GAP * (KEEP - 1)) / KEEP
 
 def _row_height(items: list[Candidate]) -> float:
     """Inches that the tallest of a row of thumbnails takes."""
-    shapes = (item.picture.shape for item in items)
-    return min(_THUMB_HEIGHT, max(_THUMB_WIDTH * float(height) / width for height, width, _ in shapes))
+    tallest: float = max(item.picture.shape[0] / item.picture.shape[1] for item in items)
+    return min(_THUMB_HEIGHT, _THUMB_WIDTH * tallest)
 
 
 def _thumbnails(
