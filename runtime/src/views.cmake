@@ -13,11 +13,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     ${CMAKE_CURRENT_SOURCE_DIR}/src/views_avx2.cpp
     ${CMAKE_CURRENT_SOURCE_DIR}/src/views_avx512.cpp)
   set_source_files_properties(src/views_avx2.cpp PROPERTIES COMPILE_OPTIONS "-mavx2")
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # whose own intrinsics warn (GCC bug 105593)
-    set(LEAF_AVX512_WARNINGS "-Wno-uninitialized;-Wno-maybe-uninitialized")
-  endif()
   set_source_files_properties(src/views_avx512.cpp PROPERTIES COMPILE_OPTIONS
-    "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mavx512vbmi;-mavx512ifma;${LEAF_AVX512_WARNINGS}")
+    "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vnni;-mavx512vbmi;-mavx512ifma")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64|ARM64)$")
   target_compile_definitions(leaf_core PRIVATE LEAF_AARCH64)
   target_sources(leaf_core PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/src/views_neon.cpp)

@@ -17,15 +17,6 @@ void make_biased(uint16_t* sums, int32_t count) {
   for (int32_t x = 0; x < count; ++x) sums[x] ^= kBias;
 }
 
-// Measured to be worth it here; AVX-512 asks for whole cache lines and keeps more of them under
-// way.
-LEAF_INLINE void prefetch_next(const Column& c, int32_t x) {
-  const uint8_t* p = c.top + c.rows * c.pitch + x;
-  for (int32_t row = 0; row < c.next_rows; ++row, p += c.pitch) {
-    _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
-  }
-}
-
 // Calls block(x) for blocks of `width` columns; the last one ends with the row.
 template <class Block>
 LEAF_INLINE void for_blocks(int32_t samples, int32_t width, Block block) {

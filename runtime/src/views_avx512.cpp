@@ -91,6 +91,7 @@ void column_sums(const Column& column, uint16_t* out) {
   for_vectors(c, unaligned_columns(c, 64),
               [&](auto count, int32_t x, __mmask64 mask) __attribute__((always_inline)) {
                 __m512i low[count.value], high[count.value];
+                for (int k = 0; k < count.value; ++k) prefetch_next(c, x + 64 * k);
                 sums_of_pairs<count.value>(c, x, weights, mask, low, high);
                 for (int k = 0; k < count.value; ++k) {
                   store(out + x + 64 * k, _mm512_permutex2var_epi64(low[k], low_order, high[k]));
@@ -110,6 +111,7 @@ void column_sums_split(const Column& column, uint16_t* even, uint16_t* odd) {
       c, head % 2 ? 0 : head,
       [&](auto count, int32_t x, __mmask64 mask) __attribute__((always_inline)) {
         __m512i low[count.value], high[count.value];
+        for (int k = 0; k < count.value; ++k) prefetch_next(c, x + 64 * k);
         sums_of_pairs<count.value>(c, x, weights, mask, low, high);
         for (int k = 0; k < count.value; ++k) {
           // Packing joins what unpacking parted: columns are in order again.

@@ -1,7 +1,16 @@
 // What the two x86 kernel files share. Internal to each, as views_plain.h is.
 #pragma once
 
+// GCC 12 takes the undefined vectors of its own AVX-512 intrinsics for mistakes (GCC bug 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 #include "views_kernels.h"
 
@@ -19,6 +28,16 @@ constexpr int kBias = 32768;
 // cross cache lines cost most of what wide vectors gain; numpy's arrays begin anywhere.
 [[maybe_unused]] int32_t unaligned_columns(const Column& c, uint32_t alignment) {
   return static_cast<int32_t>(-reinterpret_cast<uintptr_t>(c.top) & (alignment - 1));
+}
+
+// Asks for the cache line at column x of the rows that the next output row adds: they arrive while
+// this one is computed. The processor's own prefetcher stops at the end of a page, which is two
+// rows away.
+LEAF_INLINE void prefetch_next(const Column& c, int32_t x) {
+  const uint8_t* p = c.top + c.rows * c.pitch + x;
+  for (int32_t row = 0; row < c.next_rows; ++row, p += c.pitch) {
+    _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+  }
 }
 
 // Weights so small that two products of a sample fit in 15 bits, as 8-bit multiplication needs.

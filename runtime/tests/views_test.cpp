@@ -145,7 +145,7 @@ void no_allocation() {
     EXPECT(!leaf_views_run(views, &test.frame, out));
     EXPECT(allocations > before_first);  // the counter counts
     const long before = allocations;
-    const int frames = isa == fastest ? 1000 : 50;
+    const int frames = isa == fastest ? 200 : 20;
     for (int n = 0; n < frames; ++n) {
       leaf_frame frame = test.frame;
       frame.matrix = n % 3;  // colour is not geometry
