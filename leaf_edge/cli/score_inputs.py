@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +40,7 @@ class Inputs:
         self._roi = roi
         self._workers = workers
         self.problems: list[str] = []
+        self._notices: Counter[str] = Counter()
 
     def scored(self, specs: Sequence[str]) -> Iterator[tuple[Origin, Scored]]:
         """Scored frames and where they come from, in the order of the arguments.
@@ -56,11 +59,14 @@ class Inputs:
             if source is not None:
                 with source:
                     yield from self._source(group, source)
+        for text, times in self._notices.items():
+            if times > 1:
+                _say(f"the same for {times - 1} more source{'s' if times > 2 else ''}: {text}")
 
     def _opened(self, specs: Sequence[str]) -> Iterator[Source]:
         for spec in specs:
             try:
-                yield open_source(spec, self._options, notice=_say)
+                yield open_source(spec, self._options, notice=partial(self._notice, spec))
             except SourceError as error:
                 if self._options.on_error == "fail":
                     raise
@@ -84,6 +90,13 @@ class Inputs:
             inner = source.kind == "folder" and not item.still
             name = item.frame.source if inner else source.name
             yield Origin(group, name, None if inner else source.length, item.still), item
+
+    def _notice(self, spec: str, line: str) -> None:
+        """Say a thing about colour when it first comes up; where it holds too is counted."""
+        text = line.removeprefix(f"{spec}: ")
+        self._notices[text] += 1
+        if self._notices[text] == 1:
+            _say(line)
 
     def _problem(self, error: SourceError) -> None:
         self.problems.append(str(error))

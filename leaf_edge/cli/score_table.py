@@ -18,7 +18,9 @@ from leaf_edge.runtime.series import Series, summarise
 MAX_LISTED = 40
 """Most images whose scores are listed one by one; more of them want --output."""
 
-_MAX_NAME = 56
+_MIN_NAME = 12
+_GAP = 2
+"""Spaces between two columns."""
 
 
 class _Speed(ProgressColumn):
@@ -54,48 +56,51 @@ def print_scores(console: Console, series: Sequence[Series]) -> None:
     stills = [item for item in series if item.stills]
     if not 0 < sum(map(len, stills)) <= MAX_LISTED:
         return
-    table = _table("image", "MOS", "interval", "faults", right=("MOS", "interval"))
-    width = _name_width(console, 68)
-    for item in stills:
+    rows = [
+        (_below(name, item.name), f"{mos:.2f}", f"{low:.2f} to {high:.2f}", _faults(faults))
+        for item in stills
         for name, mos, low, high, faults in zip(
             item.names, item.mos, *item.interval, item.faults, strict=True
-        ):
-            shown = Text(_short(_below(name, item.name), width))
-            table.add_row(shown, f"{mos:.2f}", f"{low:.2f} to {high:.2f}", _faults(faults))
-    console.print(table)
+        )
+    ]
+    headings = ("image", "MOS", "interval", "faults")
+    _print_table(console, headings, rows, right=headings[1:3])
 
 
 def print_summary(console: Console, series: Sequence[Series]) -> None:
     """A row for each source, and a total where there are several; nothing for one frame."""
     if sum(map(len, series)) == 1 and series[0].stills:
         return
-    right = ("frames", "MOS", "min", "p10", "max", "fps")
-    table = _table("source", *right[:-1], "main fault", right[-1], right=right)
-    width = _name_width(console, 66)
-    for item in series:
-        table.add_row(Text(_short(item.name, width)), *_cells(summarise([item])))
-    if len(series) > 1:
-        table.add_section()
-        table.add_row("total", *_cells(summarise(series)), style="bold")
-    console.print(table)
+    rows = [(item.name, *_cells(summarise([item]))) for item in series]
+    total = ("total", *_cells(summarise(series))) if len(series) > 1 else None
+    headings = ("source", "frames", "MOS", "min", "p10", "max", "main fault", "fps")
+    right = [heading for heading in headings[1:] if heading != "main fault"]
+    _print_table(console, headings, rows, right=right, total=total)
 
 
-def _table(*headings: str, right: Sequence[str]) -> Table:
-    """A table that gives up the room of its first column, names, before it cuts any number."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+def _print_table(
+    console: Console,
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str],
+    total: Sequence[str] | None = None,
+) -> None:
+    """Print a table whose first column, names, gets what room the others leave; no figure is cut."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for heading in headings:
-        table.add_column(
-            heading,
-            justify="right" if heading in right else "left",
-            no_wrap=heading != headings[0],
-            overflow="fold",
-        )
-    return table
-
-
-def _name_width(console: Console, others: int) -> int:
-    """Room for names beside columns that take `others` characters."""
-    return max(14, min(_MAX_NAME, console.width - others))
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
+    cells = [headings, *rows, *([total] if total else [])]
+    others = sum(_GAP + max(len(row[column]) for row in cells) for column in range(1, len(headings)))
+    names = max(_MIN_NAME, console.width - others)
+    for name, *figures in rows:
+        table.add_row(Text(_short(name, names)), *figures)
+    if total is not None:
+        table.add_section()
+        table.add_row(*total, style="bold")
+    if names + others > console.width:
+        table.width = names + others  # too narrow for the figures alone: lines run on, as the terminal likes
+    console.print(table, "", crop=False)
 
 
 def _below(name: str, folder: str) -> str:
@@ -134,7 +139,9 @@ def _short(name: str, width: int) -> str:
     if len(name) <= width:
         return name
     last = PurePath(name).name
-    return f".../{last}" if len(last) + 4 <= width else "..." + name[3 - width :]
+    if len(last) <= width:
+        return f".../{last}" if len(last) + 4 <= width else last
+    return "..." + name[3 - width :]
 
 
 def printable(text: str) -> str:

@@ -77,13 +77,18 @@ class PanelData:
         )
 
 
+def dot_size(points: int) -> float:
+    """Size of the dots of so many points, so that they do not touch."""
+    return float(np.clip(260 / max(1, points), 0.6, 6))
+
+
 def draw_mos(axes: Any, data: PanelData) -> None:
     """MOS over time, or a point for each image, with the interval."""
     if data.stream and len(data.x) > 1:
         axes.fill_between(data.x, data.low, data.high, color=style.LINE, alpha=0.16, linewidth=0)
         axes.plot(data.x, data.mos, color=style.LINE, linewidth=1.3, solid_joinstyle="round")
     else:
-        size = float(np.clip(260 / max(1, len(data.x)), 0.6, 6))
+        size = dot_size(len(data.x))
         axes.vlines(data.x, data.low, data.high, color=style.LINE, alpha=0.35, linewidth=size * 0.55)
         axes.plot(data.x, data.mos, "o", color=style.LINE, markersize=size, markeredgewidth=0)
     axes.set_ylim(MOS_MIN - 0.05, MOS_MAX + 0.05)
@@ -121,6 +126,8 @@ def draw_strip(axes: Any, data: PanelData, *, x_label: bool) -> Any:
     axes.set_xlim(edges[0], edges[-1])
     axes.tick_params(axis="y", length=0)
     axes.spines[:].set_visible(False)
+    if data.stream and len(data.x) == 1:
+        axes.set_xticks(data.x)  # one frame has no scale of time
     if data.names is not None:
         steep = len(data.names) > 10 or max(map(len, data.names)) > 12
         names = [style.shorten(name, 26) for name in data.names]

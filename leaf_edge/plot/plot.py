@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from leaf_edge import extras
+from leaf_edge.contract import MOS_MAX, MOS_MIN
 from leaf_edge.frames.frame import Frame, Roi
 from leaf_edge.plot import style
 from leaf_edge.plot.extremes import KEEP, Candidate, Extremes
-from leaf_edge.plot.panels import PanelData, draw_mos, draw_strip
+from leaf_edge.plot.panels import PanelData, dot_size, draw_mos, draw_strip
 from leaf_edge.plot.single import draw_single
 from leaf_edge.runtime.score import Score
 from leaf_edge.runtime.series import Series, summarise
@@ -69,7 +70,7 @@ def _draw(
     panels = [PanelData.overview(series)] if many else [PanelData.of(item) for item in series]
     tall = len(panels) <= 2
     mos_height, strip_height = (2.5, 1.35) if tall else (1.6, 1.15)
-    head, gap = 0.62, 0.3
+    head, gap = 0.62, 0.42
     below = [_room_for_names(panel) for panel in panels]
     thumbs = [(name, items) for name, items in (("best", best), ("worst", worst)) if items]
     total = head + sum(mos_height + 0.12 + strip_height + room + gap for room in below)
@@ -114,16 +115,22 @@ def _head(figure: Any, total: float, series: Sequence[Series], model: str) -> No
     frames = f"{figures['frames']} {'images' if all(item.stills for item in series) else 'frames'}"
     reason = figures["reason"]
     fault = f"; most frequent fault: {style.words(reason)} ({figures['reason_share']:.0%})" if reason else ""
-    figure.text(0.35 / _WIDTH, 1 - 0.26 / total, "LEAF-Edge", fontsize=13, fontweight="bold", va="center")
-    figure.text(
-        1.62 / _WIDTH,
-        1 - 0.265 / total,
+    name = figure.text(
+        0.35 / _WIDTH, 1 - 0.26 / total, "LEAF-Edge", fontsize=13, fontweight="bold", va="center"
+    )
+    # Placed by the end of the name as it is drawn: how wide that is depends on the font.
+    about = extras.require("matplotlib.text", "plot").Annotation(
         f"{style.shorten(model, 40)}  ·  {frames}  ·  MOS {figures['mos_mean']:.2f} on average, "
         f"{figures['mos_min']:.2f} to {figures['mos_max']:.2f}{fault}",
+        (1, 0.5),
+        xycoords=name,
+        xytext=(14, 0),
+        textcoords="offset points",
         fontsize=10,
         color=style.MUTED,
         va="center",
     )
+    figure.add_artist(about)
 
 
 def _color_bar(figure: Any, mesh: Any, top: float, height: float, total: float, right: float) -> None:
@@ -145,12 +152,18 @@ def _mark(axes: Any, panel: PanelData, series: Series, best: list[Candidate], wo
             x = _place(item, panel, series)
             if x is None or not letter:
                 continue
-            axes.plot(
-                x, item.score.mos, marker, color=color, markersize=6.5, zorder=5, markeredgecolor="white"
-            )
+            score = item.score
+            # A line has room beside it; the dot of an image is painted over, its label beyond the interval.
+            shape, size, edge, label_at = marker, 6.5, "white", score.mos
+            if not panel.stream:
+                shape, size, edge = "o", dot_size(len(panel.x)), "none"
+                label_at = (
+                    min(score.mos_hi, MOS_MAX - 0.3) if offset < 0 else max(score.mos_lo, MOS_MIN + 0.3)
+                )
+            axes.plot(x, score.mos, shape, color=color, markersize=size, zorder=5, markeredgecolor=edge)
             axes.annotate(
                 f"{letter}{number}",
-                (x, item.score.mos),
+                (x, label_at),
                 xytext=(0, -offset),
                 textcoords="offset points",
                 ha="center",

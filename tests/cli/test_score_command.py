@@ -5,60 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from score_sources import LEVELS, rows, y4m
 
 from leaf_edge.cli.exit_codes import ExitCode
 from leaf_edge.cli.main import main
 from leaf_edge.runtime.score import COLUMNS
-
-LEVELS = {"a1.png": 20, "a2.png": 200, "a10.png": 90, "inner/b.png": 120}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Grey images whose score is their level over 255."""
-    path = tmp_path / "photos"
-    for name, level in LEVELS.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path / name), np.full((40, 60, 3), level, np.uint8))
-    return path
-
-
-def y4m(path: Path, levels: list[int]) -> Path:
-    """A clip of grey frames, full range, 25 frames a second."""
-    frames = b"".join(
-        b"FRAME\n" + bytes([level]) * (32 * 24) + bytes([128]) * (16 * 12 * 2) for level in levels
-    )
-    path.write_bytes(b"YUV4MPEG2 W32 H24 F25:1 Ip A1:1 C420jpeg XCOLORRANGE=FULL\n" + frames)
-    return path
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    return y4m(tmp_path / "clip.y4m", [10, 60, 110, 160, 210, 160, 110, 60])
-
-
-@pytest.fixture
-def score(tiny_bundle: Path):
-    """Run the command in this process with the tiny model."""
-
-    def run(*arguments: object) -> int:
-        return main(["score", "--model", str(tiny_bundle), *map(str, arguments)])
-
-    return run
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        return list(csv.DictReader(file))
 
 
 def test_folder_to_csv_in_natural_order(score, folder, tmp_path, capsys):
@@ -99,6 +55,15 @@ def test_csv_and_json_lines_hold_the_same_numbers(score, folder, tmp_path):
             assert float(row[name]) == record[name]
         for name, severity in record["faults"].items():
             assert float(row[name]) == severity
+
+
+def test_what_is_taken_by_default_is_said_once(score, clip, tmp_path, capsys):
+    others = [y4m(tmp_path / f"other{i}.y4m", [50]) for i in range(3)]
+    assert score(clip, *others) == ExitCode.OK
+    lines = [line for line in capsys.readouterr().err.splitlines() if "states no colour matrix" in line]
+    assert len(lines) == 2
+    assert f"{clip}: " in lines[0]
+    assert "the same for 3 more sources: " in lines[1]
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])
@@ -269,110 +234,3 @@ def colors(picture: np.ndarray) -> int:
     """How many colours a picture has, roughly."""
     packed = picture[::3, ::3].astype(np.uint32) @ np.array([1, 256, 65536], np.uint32)
     return len(np.unique(packed))
-
-
-# ---- as a process ----
-
-
-def process(*arguments: object, **more):
-    return subprocess.Popen(
-        [sys.executable, "-m", "leaf_edge.cli.main", "score", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **more,
-    )
-
-
-def test_y4m_through_a_pipe(tiny_bundle, clip):
-    with process(
-        "--model",
-        tiny_bundle,
-        "-",
-        "--matrix",
-        "bt709",
-        "--output",
-        "-",
-        "--output-format",
-        "jsonl",
-        stdin=subprocess.PIPE,
-    ) as job:
-        out, err = job.communicate(clip.read_bytes(), timeout=60)
-    assert job.returncode == ExitCode.OK, err
-    assert [json.loads(line)["frame"] for line in out.splitlines()] == list(range(8))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_on_a_pipe_that_says_no_more(tiny_bundle, clip, tmp_path, number):
-    out = tmp_path / "s.csv"
-    part = tmp_path / "s.csv.part"
-    with process(
-        "--model", tiny_bundle, "-", "--matrix", "bt709", "--output", out, stdin=subprocess.PIPE
-    ) as job:
-        job.stdin.write(clip.read_bytes())
-        job.stdin.flush()
-        deadline = time.monotonic() + 30
-        while not (part.exists() and part.read_text().count("\n") >= 9) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        # Every row that was scored is on disk already, under the name of a part.
-        assert part.read_text().count("\n") == 9
-        job.send_signal(number)
-        assert job.wait(timeout=30) == ExitCode.INTERRUPTED, job.stderr.read()
-    assert not out.exists()
-    assert not part.exists()
-
-
-def test_killed_leaves_no_finished_file(tiny_bundle, clip, tmp_path):
-    out = tmp_path / "s.csv"
-    with process(
-        "--model", tiny_bundle, "-", "--matrix", "bt709", "--output", out, stdin=subprocess.PIPE
-    ) as job:
-        job.stdin.write(clip.read_bytes())
-        job.stdin.flush()
-        deadline = time.monotonic() + 30
-        while not (tmp_path / "s.csv.part").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        job.kill()
-        job.wait(timeout=30)
-    assert not out.exists()
-
-
-def test_a_reader_that_goes_away(tiny_bundle, tmp_path):
-    clip = y4m(tmp_path / "long.y4m", [i % 256 for i in range(3000)])
-    with process("--model", tiny_bundle, clip, "--matrix", "bt709", "--output", "-") as job:
-        assert job.stdout.readline().startswith(b"source,")
-        job.stdout.close()
-        assert job.wait(timeout=60) == ExitCode.PIPE
-        assert b"Traceback" not in job.stderr.read()
-
-
-@pytest.mark.parametrize(
-    ("code", "absent"),
-    [
-        ("import leaf_edge", ["numpy", "onnxruntime", "cv2", "torch", "onnx", "matplotlib"]),
-        ("import leaf_edge.cli.main", ["onnxruntime", "torch", "onnx", "matplotlib"]),
-        (
-            "import leaf_edge.cli.score, leaf_edge.cli.score_inputs, leaf_edge.plot; leaf_edge.load",
-            ["torch", "onnx", "matplotlib"],
-        ),
-    ],
-)
-def test_imports_stay_light(code, absent):
-    check = f"{code}\nimport sys\nprint([name for name in {absent!r} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", check], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout.strip() == "[]"
-
-
-def test_plot_without_matplotlib_names_the_extra(tiny_bundle, folder, tmp_path):
-    code = (
-        "import sys; sys.modules['matplotlib'] = None\n"
-        "from leaf_edge.cli.main import main\n"
-        f"sys.exit(main(['score', '--model', {str(tiny_bundle)!r}, {str(folder)!r}, '--plot', 'x.png']))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60
-    )
-    assert done.returncode == ExitCode.EXTRA
-    assert "pip install 'leaf-edge[plot]'" in done.stderr
-    assert [p.name for p in tmp_path.iterdir()] == ["photos"]

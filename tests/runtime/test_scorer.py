@@ -196,6 +196,12 @@ def test_outputs_that_are_not_finite() -> None:
     assert caught.value.code is BundleCode.MODEL
 
 
+def test_threads_do_not_spin_between_frames() -> None:
+    options = OnnxEngine(tiny_model(), threads=2)._session.get_session_options()
+    assert options.intra_op_num_threads == 2
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+
+
 @pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "{absolute}", "*/_ORT_MEM_ADDR_/*"])
 def test_weights_outside_of_the_model_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str
