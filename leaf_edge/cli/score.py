@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -159,8 +160,14 @@ def _plot(name: str, roi: Roi | None) -> Plot:
         plot = Plot(Path(name), roi)
     except ValueError as error:
         raise UsageError(f"--plot {error}") from None
-    if not plot.path.parent.is_dir():  # known now, not after an hour of scoring
-        raise OutputError(f"{name}: cannot be written: there is no folder {plot.path.parent}")
+    # Known now, not after an hour of scoring.
+    folder = plot.path.parent
+    if not folder.is_dir():
+        raise OutputError(f"{name}: cannot be written: there is no folder {folder}")
+    if plot.path.is_dir():
+        raise OutputError(f"{name}: cannot be written: it is a folder")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{name}: cannot be written: no permission for the folder {folder}")
     return plot
 
 

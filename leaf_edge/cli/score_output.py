@@ -17,6 +17,7 @@ Write = Callable[[Score], None]
 
 STDOUT = "-"
 FORMATS = ("csv", "jsonl")
+_PART = ".part"
 
 
 def format_of(name: str) -> str:
@@ -31,21 +32,31 @@ def format_of(name: str) -> str:
 
 
 class PartFile:
-    """A file that is written as NAME.part and appears under its name with `finish`."""
+    """A file that is written as NAME.part and appears under its name with `finish`.
+
+    A link is followed: what it points to is replaced. A pipe or a device is written as it is.
+    Raises `OutputError` for a folder.
+    """
 
     def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            raise OutputError(f"{path}: cannot be written: it is a folder")
         self.path = path
-        self.part = path.with_name(path.name + ".part")
+        self._stream = path.exists() and not path.is_file()
+        self._target = path if self._stream else path.resolve()
+        self.part = path if self._stream else self._target.with_name(self._target.name + _PART)
 
     def finish(self) -> None:
         """Give the file its name. Raises `OutputError`."""
-        with output_errors():
-            self.part.replace(self.path)
+        if not self._stream:
+            with output_errors():
+                self.part.replace(self._target)
 
     def discard(self) -> None:
         """Remove what was written, if it is still there under the name of a part."""
-        with suppress(OSError):
-            self.part.unlink(missing_ok=True)
+        if not self._stream:
+            with suppress(OSError):
+                self.part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -110,5 +121,5 @@ def output_errors() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        where = "" if error.filename is None else f"{error.filename}: "
+        where = "" if error.filename is None else f"{str(error.filename).removesuffix(_PART)}: "
         raise OutputError(f"{where}cannot be written: {error.strerror or error}") from None

@@ -56,6 +56,8 @@ def open_source(
     name = str(spec)
     if name == STDIN_NAME:
         return _open_stdin(options, notices)
+    if not name:
+        raise SourceError("''", "an empty name; expected a file, a folder, or - for a pipe")
     if "://" in name:
         raise SourceError(name, "addresses cannot be opened; expected a file, a folder, or - for a pipe")
     path = Path(spec)

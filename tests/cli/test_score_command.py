@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import threading
 from pathlib import Path
 
 import cv2
@@ -183,6 +184,46 @@ def test_output_that_cannot_be_written(score, folder, tmp_path, capsys, option):
     name = {"--output": "s.csv", "--plot": "s.png"}[option]
     assert score(folder, option, tmp_path / "absent" / name) == ExitCode.OUTPUT
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "name"), [("--output", "s.csv"), ("--plot", "s.png")])
+def test_a_folder_where_the_output_should_be(score, folder, tmp_path, capsys, option, name):
+    (tmp_path / name).mkdir()
+    assert score(folder, option, tmp_path / name) == ExitCode.OUTPUT
+    assert f"{tmp_path / name}: cannot be written: it is a folder" in capsys.readouterr().err
+
+
+def test_output_through_a_link_and_into_a_pipe(score, folder, tmp_path):
+    (tmp_path / "far").mkdir()
+    link, far, pipe = tmp_path / "s.csv", tmp_path / "far" / "real.csv", tmp_path / "pipe.csv"
+    far.write_text("old")
+    link.symlink_to(far)
+    assert score(folder, "--output", link) == ExitCode.OK
+    assert link.is_symlink()
+    assert len(rows(far)) == len(LEVELS)
+
+    os.mkfifo(pipe)
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append(pipe.read_text()))
+    reader.start()
+    assert score(folder, "--output", pipe) == ExitCode.OK
+    reader.join(10)
+    assert received[0].count("\n") == 1 + len(LEVELS)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs /dev/full")
+def test_a_disk_that_is_full(score, folder, capsys):
+    full = Path("/dev/full")
+    assert score(folder, "--output", full, "--output-format", "csv") == ExitCode.OUTPUT
+    assert "cannot be written: No space left on device" in capsys.readouterr().err
+    assert full.is_char_device()
+
+
+def test_an_empty_name_is_not_the_working_directory(score, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    assert score("") == ExitCode.INPUT
+    assert "an empty name" in capsys.readouterr().err
 
 
 def test_bundle_that_is_refused(folder, tmp_path, capsys):
