@@ -9,6 +9,7 @@ and a line in `VERBS`. Only the module of the verb that was asked for is importe
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -66,9 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # Whatever is still buffered has no reader: keep the interpreter's last flush quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _forget_stdout()
         return ExitCode.PIPE
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # as rich ends a program
+            return ExitCode.PIPE
+        raise
     except KeyboardInterrupt:
         print("leaf-edge: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
@@ -76,7 +80,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("LEAF_DEBUG") == "1":
             raise
         print(f"leaf-edge: {_describe(error)}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _forget_stdout()
         return _exit_code(error)
+
+
+def _forget_stdout() -> None:
+    """What is still buffered cannot be written: keep the interpreter's last flush quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _interrupt_on_sigterm() -> None:
@@ -91,7 +104,13 @@ def _interrupt_on_sigterm() -> None:
         return  # not the main thread: the host program owns the signals
 
 
+_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""Only writing fails so: the output is at fault, whatever it was."""
+
+
 def _exit_code(error: Exception) -> ExitCode:
+    if isinstance(error, OSError) and error.errno in _WRITING:
+        return ExitCode.OUTPUT
     from leaf_edge.bundle.errors import BundleError
     from leaf_edge.extras import MissingExtraError
     from leaf_edge.frames.frame import FrameError
@@ -110,6 +129,8 @@ def _exit_code(error: Exception) -> ExitCode:
 def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno in _WRITING:
+        return f"the output cannot be written: {error.strerror}"
     text = str(error) or type(error).__name__
     if _exit_code(error) is ExitCode.INTERNAL:
         return f"unexpected {type(error).__name__}: {text} (LEAF_DEBUG=1 shows where)"

@@ -46,8 +46,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "score",
         help="score images, folders, videos and raw streams",
-        description="Scores frames: MOS from 1 (bad) to 5 (excellent) with an interval, the severity of "
-        "eight camera faults, and the strongest one as the reason.",
+        description="Scores frames: MOS from 1 (bad) to 5 (excellent) with an interval, the severity\n"
+        "of eight camera faults, and the strongest one as the reason.",
         epilog=epilog(_EXAMPLES, _CODES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

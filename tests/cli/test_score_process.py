@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from score_sources import y4m
@@ -83,6 +85,21 @@ def test_a_reader_that_goes_away(tiny_bundle, tmp_path):
         job.stdout.close()
         assert job.wait(timeout=60) == ExitCode.PIPE
         assert b"Traceback" not in job.stderr.read()
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--output", "-"]])
+def test_a_summary_without_a_reader_and_on_a_full_disk(tiny_bundle, folder, more):
+    command = [sys.executable, "-m", "leaf_edge.cli.main", "score", "--model", tiny_bundle, folder, *more]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (ExitCode.PIPE, "")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == ExitCode.OUTPUT
+    assert "cannot be written: No space left on device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
