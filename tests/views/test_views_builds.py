@@ -1,0 +1,134 @@
+"""The C++ tests of the views in two more builds: with sanitizers, and for Arm under qemu."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from views_inputs import CONTENT, make_frame
+
+from leaf_edge.frames import ColorMatrix, ColorRange, Frame, PixelFormat, Roi
+from leaf_edge.views import available_isas, reference
+
+ROOT = Path(__file__).parents[2]
+BYTES = 2 * 3 * 224 * 224
+
+
+def find(*names: str) -> str:
+    """A program's path, with those beside this Python first. Skips the test where there is none."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    for name in names:
+        if found := shutil.which(name, path=path):
+            return found
+    pytest.skip(f"needs {' or '.join(names)} (`make cross` installs the Arm tools, `make test` the others)")
+
+
+def build(name: str, *options: str) -> Path:
+    """Builds the C++ tests in build/`name` and returns the folder of the programs."""
+    folder, cmake, ninja = ROOT / "build" / name, find("cmake"), find("ninja")
+    configure = [cmake, "-S", ROOT, "-B", folder, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
+    log = run([*configure, "-DLEAF_TESTS=ON", "-DLEAF_CUDA=OFF", *options])
+    log += run([cmake, "--build", folder, "--target", "views_test", "checkviews", "views_pipe"])
+    assert b"warning:" not in log, log.decode()
+    return folder / "runtime" / "tests"
+
+
+def run(command: Sequence[str | Path], data: bytes = b"") -> bytes:
+    done = subprocess.run(command, input=data, capture_output=True, check=False)
+    assert done.returncode == 0, (done.stdout[-4000:] + done.stderr[-8000:]).decode(errors="replace")
+    return done.stdout
+
+
+Run = Callable[..., bytes]
+
+
+@pytest.fixture(scope="module")
+def sanitized() -> Run:
+    """Runs a program of a build that stops at the first error of memory or arithmetic."""
+    find("c++", "g++", "clang++")
+    folder = build("sanitize", "-DLEAF_SANITIZE=ON")
+    return lambda name, *arguments, data=b"": run([folder / name, *arguments], data)
+
+
+@pytest.fixture(scope="module")
+def arm() -> Run:
+    """Runs a program of the build for 64-bit Arm, under qemu."""
+    find("aarch64-linux-gnu-g++")
+    qemu = find("qemu-aarch64-static", "qemu-aarch64")
+    toolchain = ROOT / "runtime" / "cmake" / "aarch64-linux-gnu.cmake"
+    folder = build("aarch64", f"-DCMAKE_TOOLCHAIN_FILE={toolchain}")
+    emulated = [qemu, "-L", "/usr/aarch64-linux-gnu"]
+    return lambda name, *arguments, data=b"": run([*emulated, folder / name, *arguments], data)
+
+
+def test_c_interface_with_sanitizers(sanitized: Run) -> None:
+    assert b"0 failures" in sanitized("views_test")
+
+
+def test_kernels_with_sanitizers(sanitized: Run) -> None:
+    output = sanitized("checkviews", "88", "7")
+    for isa in available_isas()[1:]:
+        assert f"checking {isa}".encode() in output
+
+
+def test_c_interface_on_arm(arm: Run) -> None:
+    assert b"0 failures" in arm("views_test")
+
+
+def test_neon_against_plain_kernels(arm: Run) -> None:
+    assert b"checking neon" in arm("checkviews", "66", "3")
+
+
+def test_arm_against_reference(arm: Run) -> None:
+    cases = arm_cases()
+    data = b"".join(packed(frame, roi) for frame, roi in cases)
+    found = {}
+    for isa in ("scalar", "neon"):
+        output = arm("views_pipe", isa, data=data)
+        assert len(output) == BYTES * len(cases)
+        found[isa] = np.frombuffer(output, np.uint8).reshape(-1, 2, 3, 224, 224)
+    for n, (frame, roi) in enumerate(cases):
+        expected = reference.make_views(frame, roi)
+        for isa, views in found.items():
+            assert np.array_equal(views[n], expected), (isa, frame.format.name, roi)
+
+
+def arm_cases() -> list[tuple[Frame, Roi | None]]:
+    cases: list[tuple[Frame, Roi | None]] = []
+    for n, fmt in enumerate(PixelFormat):
+        for k, content in enumerate(CONTENT):
+            width, height = 40 + (173 * n + 311 * k) % 290, 1 + (97 * n + 211 * k) % 260
+            matrix, range_ = ColorMatrix((n + k) % 3), ColorRange(k % 2)
+            frame = make_frame(
+                fmt, width, height, content, matrix=matrix, range_=range_, padding=5 * k, seed=n
+            )
+            cases.append((frame, Roi(k, 0, width - 7 * k, height) if k % 2 else None))
+    for fmt, width, height in (
+        (PixelFormat.NV12, 1280, 720),
+        (PixelFormat.P010, 1, 1),
+        (PixelFormat.RGB, 3, 2),
+        (PixelFormat.P010, 2111, 2113),
+    ):
+        cases.append((make_frame(fmt, width, height, "extremes", range_=ColorRange.FULL), None))
+    return cases
+
+
+def packed(frame: Frame, roi: Roi | None) -> bytes:
+    """One frame as runtime/tests/views_pipe.cpp reads it."""
+    matrix = -1 if frame.matrix is None else int(frame.matrix)
+    pitches = [p.strides[0] for p in frame.planes] + [0] * (3 - len(frame.planes))
+    head = [frame.width, frame.height, int(frame.format), matrix, int(frame.range)]
+    data = np.array([*head, *(roi or (0, 0, 0, 0)), *pitches], "<i4").tobytes()
+    for plane in frame.planes:
+        rows, pitch = plane.shape[0], plane.strides[0]
+        padded = np.full((rows, pitch), 0xA5, np.uint8)
+        row = np.ascontiguousarray(plane).view(np.uint8).reshape(rows, -1)
+        padded[:, : row.shape[1]] = row
+        data += padded.tobytes()
+    return data
