@@ -31,8 +31,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "demo",
         help="make a clip with known faults, score it, gate it",
-        description="Makes a clip from real photographs, with five stretches of known camera faults; scores "
-        "and gates it; shows which stretches were found. Needs: pip install 'leaf-edge[demo]'",
+        description="Makes a clip from real photographs, with five stretches of known camera faults;\n"
+        "scores and gates it; shows which stretches were found. Needs: pip install 'leaf-edge[demo]'",
         epilog=epilog(_EXAMPLES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -161,12 +161,13 @@ def _mark(axes: Any, panel: PanelData, series: Series, best: list[Candidate], wo
                     min(score.mos_hi, MOS_MAX - 0.3) if offset < 0 else max(score.mos_lo, MOS_MIN + 0.3)
                 )
             axes.plot(x, score.mos, shape, color=color, markersize=size, zorder=5, markeredgecolor=edge)
+            left, right = axes.get_xlim()
             axes.annotate(
                 f"{letter}{number}",
                 (x, label_at),
                 xytext=(0, -offset),
                 textcoords="offset points",
-                ha="center",
+                ha="right" if x > left + 0.985 * (right - left) else "center",
                 va="center",
                 fontsize=7,
                 fontweight="bold",
