@@ -6,7 +6,7 @@ Derivation and error bounds: docs/views.md. Nothing here is tuned for speed.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ MEAN_BITS = 16  # fraction bits of a box mean
 COEF_BITS = 20  # fraction bits of a colour coefficient
 
 
-class Axis(NamedTuple):
+@dataclass(frozen=True)
+class Axis:
     """Box filter along one axis: output i sums `count[i]` samples from `first[i]`.
 
     The first sample weighs `w_first`, the last `w_last` (0 where there is only one), those
@@ -178,8 +179,8 @@ def fragment_starts(length: int) -> NDArray[np.int64]:
 
 
 def _fragment_index(offset: int, length: int, starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    index = starts[:, None] + np.arange(PATCH)
-    return offset + np.clip(index, 0, length - 1).reshape(-1)
+    index: NDArray[np.int64] = starts[:, None] + np.arange(PATCH)
+    return index.clip(0, length - 1).reshape(-1) + offset
 
 
 def fragments_view(

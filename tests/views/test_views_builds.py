@@ -32,7 +32,16 @@ def find(*names: str) -> str:
 def build(name: str, *options: str) -> Path:
     """Builds the C++ tests in build/`name` and returns the folder of the programs."""
     folder, cmake, ninja = ROOT / "build" / name, find("cmake"), find("ninja")
-    configure = [cmake, "-S", ROOT, "-B", folder, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
+    configure: list[str | Path] = [
+        cmake,
+        "-S",
+        ROOT,
+        "-B",
+        folder,
+        "-G",
+        "Ninja",
+        f"-DCMAKE_MAKE_PROGRAM={ninja}",
+    ]
     log = run([*configure, "-DLEAF_TESTS=ON", "-DLEAF_CUDA=OFF", *options])
     log += run([cmake, "--build", folder, "--target", "views_test", "checkviews", "views_pipe"])
     assert b"warning:" not in log, log.decode()
@@ -63,7 +72,7 @@ def arm() -> Run:
     qemu = find("qemu-aarch64-static", "qemu-aarch64")
     toolchain = ROOT / "runtime" / "cmake" / "aarch64-linux-gnu.cmake"
     folder = build("aarch64", f"-DCMAKE_TOOLCHAIN_FILE={toolchain}")
-    emulated = [qemu, "-L", "/usr/aarch64-linux-gnu"]
+    emulated: list[str | Path] = [qemu, "-L", "/usr/aarch64-linux-gnu"]
     return lambda name, *arguments, data=b"": run([*emulated, folder / name, *arguments], data)
 
 

@@ -131,7 +131,8 @@ def _overlaps(offset: int, length: int, sub: int, samples: int) -> Floats:
     edges = offset + length * np.arange(225) / 224
     low = sub * np.arange(samples)
     cover = np.minimum(edges[1:, None], low + sub) - np.maximum(edges[:-1, None], low)
-    return np.maximum(cover, 0) * 224 / length
+    shares: Floats = np.maximum(cover, 0) * 224 / length
+    return shares
 
 
 def _patch_pixels(offset: int, length: int) -> NDArray[np.int64]:
@@ -150,11 +151,11 @@ def exact_rgb(samples: Floats, frame: Frame) -> Floats:
     bits = 10 if frame.format is PixelFormat.P010 else 8
     step, top = 2 ** (bits - 8), 2**bits - 1
     limited = frame.range is ColorRange.LIMITED
-    # Quantisation: BT.709-6 table 3 for limited range, H.273 equations 23 to 31 for both.
+    # Quantisation: ITU-T H.273, 8.3, for both ranges.
     gain, black = (219 * step, 16 * step) if limited else (top, 0)
     chroma_gain = 224 * step if limited else top
     if not frame.format.is_yuv:
-        return np.clip(255 * (samples - black) / gain, 0, 255)
+        return (255 * (samples - black) / gain).clip(0, 255)
     assert frame.matrix is not None
     kr, kb = {
         ColorMatrix.BT601: (0.299, 0.114),
@@ -171,5 +172,5 @@ def exact_rgb(samples: Floats, frame: Frame) -> Floats:
             (samples[2] - 128 * step) / chroma_gain,
         ]
     )
-    rgb = np.tensordot(np.linalg.inv(np.stack([luma, blue, red])), signal, axes=1)
-    return np.clip(255 * rgb, 0, 255)
+    rgb: Floats = np.tensordot(np.linalg.inv(np.stack([luma, blue, red])), signal, axes=1)
+    return (255 * rgb).clip(0, 255)
