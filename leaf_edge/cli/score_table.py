@@ -125,8 +125,9 @@ def _faults(severities: Any) -> str:
     """The strongest two faults that are worth a word."""
     from leaf_edge.contract import FAULTS
 
-    ranked = sorted(zip(severities.tolist(), FAULTS, strict=True), reverse=True)
-    return ", ".join(f"{_words(name)} {severity:.2f}" for severity, name in ranked[:2] if severity >= 0.1)
+    ranked = sorted(zip(severities.tolist(), FAULTS, strict=True), reverse=True)[:2]
+    named = [f"{_words(name)} {severity:.2f}" for severity, name in ranked if severity >= 0.1]
+    return ", ".join(named) or "none"
 
 
 def _words(fault: str) -> str:

@@ -22,6 +22,8 @@ MAX_PANELS = 6
 
 _WIDTH = 13.0
 _DPI = 120
+_LABEL = 0.4
+"""Room that a label needs above or below its point, in MOS."""
 
 
 class Plot:
@@ -143,29 +145,28 @@ def _color_bar(figure: Any, mesh: Any, top: float, height: float, total: float, 
 
 
 def _mark(axes: Any, panel: PanelData, series: Series, best: list[Candidate], worst: list[Candidate]) -> None:
-    """Point at the frames of the thumbnails that lie in this panel."""
-    for items, letter, color, marker, offset in (
-        (best, "B" if worst else "", style.BEST, "^", -9),
-        (worst, "W", style.WORST, "v", 9),
-    ):
+    """Point at the frames of the thumbnails that lie in this panel; without two rows there are no marks."""
+    rows = ((best, "B", style.BEST, "^"), (worst, "W", style.WORST, "v")) if worst else ()
+    left, right = axes.get_xlim()
+    for items, letter, color, marker in rows:
         for number, item in enumerate(items, 1):
             x = _place(item, panel, series)
-            if x is None or not letter:
+            if x is None:
                 continue
             score = item.score
-            # A line has room beside it; the dot of an image is painted over, its label beyond the interval.
-            shape, size, edge, label_at = marker, 6.5, "white", score.mos
-            if not panel.stream:
-                shape, size, edge = "o", dot_size(len(panel.x)), "none"
-                label_at = (
-                    min(score.mos_hi, MOS_MAX - 0.3) if offset < 0 else max(score.mos_lo, MOS_MIN + 0.3)
+            if panel.stream:
+                above = below = score.mos
+                axes.plot(
+                    x, score.mos, marker, color=color, markersize=6.5, zorder=5, markeredgecolor="white"
                 )
-            axes.plot(x, score.mos, shape, color=color, markersize=size, zorder=5, markeredgecolor=edge)
-            left, right = axes.get_xlim()
+            else:  # the dot is painted over; its label stands beyond the interval
+                above, below = score.mos_hi, score.mos_lo
+                axes.plot(x, score.mos, "o", color=color, markersize=dot_size(len(panel.x)), zorder=5, mew=0)
+            up = above < MOS_MAX - _LABEL if letter == "B" else below < MOS_MIN + _LABEL
             axes.annotate(
                 f"{letter}{number}",
-                (x, label_at),
-                xytext=(0, -offset),
+                (x, above if up else below),
+                xytext=(0, 9 if up else -9),
                 textcoords="offset points",
                 ha="right" if x > left + 0.985 * (right - left) else "center",
                 va="center",
