@@ -24,9 +24,8 @@ from leaf_edge.bundle.manifest import (
     MAX_TOTAL_BYTES,
     Encoding,
     Manifest,
-    check_path,
-    parse_manifest,
 )
+from leaf_edge.bundle.parse import check_path, parse_manifest
 
 _TAR_OVERHEAD = 4096 * (MAX_FILES + 16)
 """Headers, padding and end blocks that a tar may add to its files, in bytes; generous."""

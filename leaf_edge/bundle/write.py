@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from leaf_edge.bundle.load import Bundle, load_bundle
-from leaf_edge.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest, check_path, parse_manifest
+from leaf_edge.bundle.manifest import MANIFEST_NAME, FileEntry, Manifest
+from leaf_edge.bundle.parse import check_path, parse_manifest
 
 
 def write_bundle(

@@ -12,7 +12,8 @@ import pytest
 
 from leaf_edge.bundle import BundleCode as Code
 from leaf_edge.bundle import BundleError, load_bundle
-from leaf_edge.bundle.manifest import MAX_FILE_BYTES, MAX_FILES, check_path, parse_manifest
+from leaf_edge.bundle.manifest import MAX_FILE_BYTES, MAX_FILES
+from leaf_edge.bundle.parse import check_path, parse_manifest
 
 Json = dict[str, Any]
 
