@@ -169,6 +169,24 @@ __m512i add_pairs(const __m512i z[8]) {
   return _mm512_permutexvar_epi32(order, sum);
 }
 
+// The addends of two outputs, sixteen each, to eight each in one vector.
+__m512i fold(__m512i a, __m512i b) {
+  return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x44), _mm512_shuffle_i32x4(a, b, 0xee));
+}
+
+void row_sums_32_taps(const uint16_t* row, const RowFilter& f, __m512i bias, uint32_t* sums) {
+  const int16_t* w = f.weights;
+  for (int i = 0; i < kSize; i += 16) {
+    __m512i z[8];
+    for (int k = 0; k < 8; ++k, w += 64) {
+      const int32_t* first = f.first + i + 2 * k;
+      z[k] = fold(_mm512_madd_epi16(load(row + first[0]), load(w)),
+                  _mm512_madd_epi16(load(row + first[1]), load(w + 32)));
+    }
+    store(sums + i, _mm512_add_epi32(add_pairs(z), bias));
+  }
+}
+
 void row_sums_16(const uint16_t* row, const RowFilter& f, uint32_t* sums) {
   if (f.taps == kChunk) return row_sums_8_taps(row, f, sums);
   const __m512i bias = _mm512_set1_epi32(static_cast<int32_t>(f.total) * kBias);
@@ -184,18 +202,24 @@ void row_sums_16(const uint16_t* row, const RowFilter& f, uint32_t* sums) {
     }
     return;
   }
+  if (f.taps == 32) return row_sums_32_taps(row, f, bias, sums);
   for (int i = 0; i < kSize; i += 16) {
     __m512i z[8];
     for (int k = 0; k < 8; ++k) {
-      __m256i acc[2];
+      __m512i acc[2];
       for (int j = 0; j < 2; ++j, w += f.taps) {
         const uint16_t* v = row + f.first[i + 2 * k + j];
-        acc[j] = _mm256_madd_epi16(load256(v), load256(w));
-        for (int32_t t = 16; t < f.taps; t += 16) {
-          acc[j] = _mm256_dpwssd_epi32(acc[j], load256(v + t), load256(w + t));
+        acc[j] = _mm512_madd_epi16(load(v), load(w));
+        int32_t t = 32;
+        for (; t + 32 <= f.taps; t += 32) {
+          acc[j] = _mm512_dpwssd_epi32(acc[j], load(v + t), load(w + t));
+        }
+        if (t < f.taps) {
+          const __m256i rest = _mm256_madd_epi16(load256(v + t), load256(w + t));
+          acc[j] = _mm512_add_epi32(acc[j], _mm512_zextsi256_si512(rest));
         }
       }
-      z[k] = _mm512_inserti64x4(_mm512_castsi256_si512(acc[0]), acc[1], 1);
+      z[k] = fold(acc[0], acc[1]);
     }
     store(sums + i, _mm512_add_epi32(add_pairs(z), bias));
   }
