@@ -70,14 +70,20 @@ class Extremes:
 
     def offer(self, frame: Frame, score: Score, *, still: bool) -> None:
         """Take a frame into account."""
-        for kept, sign in ((self._best, 1.0), (self._worst, -1.0)):
+        # Of equal scores the first are the best and the last the worst, so that they are different frames.
+        for kept, sign, newer in ((self._best, 1.0, False), (self._worst, -1.0, True)):
             alike = [item for item in kept if not still and item.like(score)]
-            # A frame takes the place of those that look like it, or else of the least.
-            rivals = alike or (kept[-1:] if len(kept) == KEEP else [])
-            if any(sign * score.mos <= sign * item.score.mos for item in rivals):
+            if any(sign * score.mos <= sign * item.score.mos for item in alike):
                 continue
-            kept[:] = [item for item in kept if item not in rivals]
-            kept.append(Candidate.of(frame, score, still, self._roi))
+            least = kept[-1:] if len(kept) == KEEP and not alike else []
+            if any(
+                sign * score.mos < sign * item.score.mos or (score.mos == item.score.mos and not newer)
+                for item in least
+            ):
+                continue
+            # A frame takes the place of those that look like it, or else of the least.
+            kept[:] = [item for item in kept if item not in alike and item not in least]
+            kept.insert(0 if newer else len(kept), Candidate.of(frame, score, still, self._roi))
             kept.sort(key=lambda item: -sign * item.score.mos)
 
     def chosen(self, frames: int) -> tuple[list[Candidate], list[Candidate]]:
@@ -85,13 +91,16 @@ class Extremes:
         if frames <= KEEP:
             return list(self._best), []
         best, worst = list(self._best), list(self._worst)
-        while best and worst:
-            shared = [item for item in best if any(_same(item, other) for other in worst)]
-            if not shared:
-                break
-            # Where the two lists meet, each gives up its end in turn.
-            longer = best if len(best) >= len(worst) else worst
-            longer.pop()
+        for item in self._best:
+            other = next((other for other in worst if _same(item, other)), None)
+            if other is None:
+                continue
+            # It stays where it ranks higher, or else where fewer are.
+            rank_best, rank_worst = best.index(item), worst.index(other)
+            if (rank_best, len(best)) > (rank_worst, len(worst)):
+                best.remove(item)
+            else:
+                worst.remove(other)
         return best, worst
 
 
