@@ -14,8 +14,8 @@ from leaf_edge.extras import require
 
 _EXAMPLES = """\
   leaf-edge train --data biq2021/ --imagenet mobilenetv2.safetensors --output runs/leaf-m
-  leaf-edge train --size leaf-s --data biq2021/ --teacher runs/leaf-m/best.pt --frozen-blocks 0 \\
-      --lr 5e-4 --output runs/leaf-s
+  leaf-edge train --size leaf-s --data biq2021/ --teacher runs/leaf-m/best.pt --unlabelled 8 \\
+      --frozen-blocks 0 --lr 5e-4 --output runs/leaf-s
   leaf-edge train --views fragments --epochs 6 --data biq2021/ --imagenet mobilenetv2.safetensors \\
       --output runs/fragments
 
@@ -27,6 +27,7 @@ _HELP = {
     "epochs": "passes over the rated photographs",
     "rated": "rated photographs in a batch",
     "chains": "synthetic chains of 4 pictures in a batch",
+    "unlabelled": "pictures in a batch that only the teacher judges: windows, faults, blends",
     "lr": "peak learning rate of the backbone",
     "head_lr": "peak learning rate of the heads",
     "weight_decay": "AdamW's",
@@ -50,7 +51,14 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="folder with mos.csv and images/ (BIQ2021)")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run")
     parser.add_argument("--imagenet", type=Path, help="safetensors with MobileNetV2's weights to start from")
-    parser.add_argument("--teacher", type=Path, help="larger student to start from and distil")
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="checkpoints of students as large or larger, to distil (their mean); without --imagenet the run "
+        "starts from the first one's channels",
+    )
     parser.add_argument("--threads", type=int, help="of torch (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     for name, text in _HELP.items():
@@ -68,8 +76,6 @@ def run(args: argparse.Namespace) -> int:
     from leaf_edge.student.train import Progress as Step
     from leaf_edge.student.train import TrainConfig, run_training
 
-    if args.imagenet and args.teacher:
-        raise UsageError("--imagenet and --teacher both give initial weights; use one of them")
     if not (args.imagenet or args.teacher):
         raise UsageError("no initial weights: give --imagenet FILE, or --teacher CHECKPOINT")
     given: dict[str, Any] = {}
@@ -80,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
         config = TrainConfig(**given)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    if config.unlabelled and not args.teacher:
+        raise UsageError("--unlabelled needs a --teacher to judge those pictures")
     if args.threads:
         torch.set_num_threads(args.threads)
     samples = biq2021.load(args.data)
@@ -101,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
             )
 
         best = run_training(
-            config, samples, args.output, imagenet=args.imagenet, teacher=args.teacher, on_step=on_step
+            config, samples, args.output, imagenet=args.imagenet, teachers=args.teacher, on_step=on_step
         )
     checkpoint = args.output / "best.pt"
     if args.json:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from leaf_edge.contract import FAULTS, mos_to_unit
 from leaf_edge.datasets.biq2021 import Sample
-from leaf_edge.datasets.faults import Image
+from leaf_edge.datasets.faults import Image, apply_fault
 from leaf_edge.datasets.synthetic import CHAIN, make_chain
 from leaf_edge.frames.frame import Frame
 from leaf_edge.views import GRID, PATCH, make_views
@@ -31,7 +31,7 @@ _CHROMA_420 = 0.3  # share of pictures that pass through 4:2:0 limited range, as
 
 @dataclass(frozen=True)
 class Batch:
-    """views: uint8 [R + C * CHAIN, 2, 3, 224, 224]: R rated photographs, then C chains.
+    """views: uint8 [R + C * CHAIN + U, 2, 3, 224, 224]: rated photographs, chains, unlabelled pictures.
     mos: float32 [R], 0..1. severity: float32 [C, CHAIN]. faults: float32 [C * CHAIN, 8]."""
 
     views: NDArray[np.uint8]
@@ -94,12 +94,14 @@ def _crop(image: Image, rng: np.random.Generator, least: float, widest: float) -
 class Batches:
     """Batches of a training run; see the module.
 
-    samples: rated photographs (the training side). rated, chains: how many of each in a batch.
+    samples: rated photographs (the training side). rated, chains, unlabelled: how many of each in a batch.
     """
 
-    def __init__(self, samples: Sequence[Sample], rated: int, chains: int, seed: int) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], rated: int, chains: int, seed: int, unlabelled: int = 0
+    ) -> None:
         self.samples = list(samples)
-        self.rated, self.chains, self.seed = rated, chains, seed
+        self.rated, self.chains, self.unlabelled, self.seed = rated, chains, unlabelled, seed
         self.clean = [s.path for s in samples if s.mos >= CLEAN_MOS]
         if len(self.samples) < rated or (chains and not self.clean):
             raise ValueError(
@@ -125,12 +127,28 @@ class Batches:
             views += [training_views(picture, np.random.default_rng(seed)) for picture in chain.images]
             severity.append(chain.severity)
             faults.append(chain.faults)
+        views += [self._unlabelled(rng) for _ in range(self.unlabelled)]
         return Batch(
             np.stack(views),
             np.array([mos_to_unit(s.mos) for s in chosen], np.float32),
             np.array(severity, np.float32).reshape(-1, CHAIN),
             np.concatenate(faults) if faults else np.zeros((0, len(FAULTS)), np.float32),
         )
+
+    def _unlabelled(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Views of a picture that only a teacher can judge: a smaller window, often with a fault, at
+        times blended with another. Wide variety is what distillation learns from (Beyer et al.,
+        CVPR 2022, arXiv 2106.05237)."""
+        picture = _crop(read_rgb(self.samples[rng.integers(len(self.samples))].path), rng, 0.4, 1.8)
+        if rng.random() < 0.5:
+            fault = FAULTS[rng.integers(len(FAULTS))]
+            picture = apply_fault(picture, fault, float(rng.uniform(0.05, 0.8)), rng)
+        views = training_views(picture, rng)
+        if rng.random() < 0.3:
+            other = training_views(read_rgb(self.samples[rng.integers(len(self.samples))].path), rng)
+            share = rng.uniform(0.2, 0.8)
+            views = np.rint(share * views + (1 - share) * other).astype(np.uint8)
+        return views
 
     def stream(self, begin: int, end: int, workers: int = 2) -> Iterator[Batch]:
         """Batches of steps [begin, end), made ahead in threads."""

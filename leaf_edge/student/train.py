@@ -23,8 +23,9 @@ from torch.nn import functional as F
 from leaf_edge.contract import mos_to_unit
 from leaf_edge.datasets.biq2021 import Sample
 from leaf_edge.evaluation.metrics import Agreement, agreement
-from leaf_edge.student import losses
+from leaf_edge.student import distil, losses
 from leaf_edge.student.data import Batch, Batches, read_rgb, views_of
+from leaf_edge.student.distil import Teachers
 from leaf_edge.student.initial import load_imagenet, shrink_from
 from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
 
@@ -42,8 +43,9 @@ class TrainConfig:
     """Settings of a run; stored with its results.
 
     size: of `SIZES`. views: both, global or fragments. epochs: over the rated photographs.
-    rated, chains: photographs and synthetic chains in a batch. lr, head_lr: of backbone and heads,
-    cosine to zero after `warmup` steps. ema: decay of the averaged weights, which are the result.
+    rated, chains, unlabelled: photographs, synthetic chains, and pictures that only a teacher judges,
+    in a batch. lr, head_lr: of backbone and heads, cosine to zero after `warmup` steps.
+    ema: decay of the averaged weights, which are the result.
     frozen_blocks: blocks that keep their initial weights, with the stem (0: none, stem trained).
     patience: epochs without a better validation SRCC before the run stops.
     """
@@ -53,6 +55,7 @@ class TrainConfig:
     epochs: int = 12
     rated: int = 16
     chains: int = 2
+    unlabelled: int = 0
     lr: float = 2e-4
     head_lr: float = 1e-3
     weight_decay: float = 0.02
@@ -65,7 +68,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             raise ValueError(f"size is {self.size!r}; expected one of: {', '.join(SIZES)}")
-        if min(self.epochs, self.rated - 1, self.patience) < 1 or self.chains < 0 or self.warmup < 0:
+        none_below_0 = (self.chains, self.unlabelled, self.warmup)
+        if min(self.epochs, self.rated - 1, self.patience) < 1 or min(none_below_0) < 0:
             raise ValueError(f"settings out of range: {self}")
 
     def student(self) -> StudentConfig:
@@ -119,16 +123,16 @@ def predict(student: Student, views: NDArray[np.uint8], batch: int = 16) -> NDAr
 
 
 def initial_student(config: TrainConfig, imagenet: Path | None, teacher: Student | None) -> Student:
-    """A student to train: channels of the teacher where there is one, else ImageNet's weights.
+    """A student to train: ImageNet's weights where given, else channels of the teacher.
 
     Without either, random weights (for tests). Raises ValueError where the weights do not fit.
     """
     torch.manual_seed(config.seed)
     student = Student(config.student())
-    if teacher is not None:
-        shrink_from(student, teacher)
-    elif imagenet is not None:
+    if imagenet is not None:
         load_imagenet(student, imagenet)
+    elif teacher is not None:
+        shrink_from(student, teacher)
     return student.channels_last()
 
 
@@ -138,8 +142,10 @@ class Run:
     Raises ValueError where the folder holds a run with other settings.
     """
 
-    def __init__(self, config: TrainConfig, folder: Path, student: Student, teacher: Student | None) -> None:
-        self.config, self.folder, self.student, self.teacher = config, folder, student, teacher
+    def __init__(
+        self, config: TrainConfig, folder: Path, student: Student, teachers: Teachers | None
+    ) -> None:
+        self.config, self.folder, self.student, self.teachers = config, folder, student, teachers
         folder.mkdir(parents=True, exist_ok=True)
         self.average = [p.detach().clone() for p in student.parameters()]
         heads = ("joint", "mos", "spread", "faults")
@@ -257,26 +263,17 @@ class Run:
         return {"loss": float(loss.detach())} | {k: float(v.detach()) for k, v in terms.items()}
 
     def _terms(self, batch: Batch, views: Tensor, prediction: Any) -> Iterator[tuple[str, Tensor]]:
-        rated = len(batch.mos)
+        rated, chained = len(batch.mos), len(batch.mos) + len(batch.faults)
         mos, spread = prediction.mos.float(), prediction.spread.float()
         logits = prediction.fault_logits.float()
         yield "rated", losses.rated(mos[:rated], spread[:rated], torch.from_numpy(batch.mos))
         if len(batch.severity):
             severity = torch.from_numpy(batch.severity)
-            yield "order", 5 * losses.chain_order(mos[rated:].reshape(severity.shape), severity)
-            yield (
-                "faults",
-                2 * F.binary_cross_entropy_with_logits(logits[rated:], torch.from_numpy(batch.faults)),
-            )
-        if self.teacher is not None:
-            self.teacher.eval()
-            with torch.no_grad():
-                taught = self.teacher.predict(views)
-            target = taught.mos.float()
-            yield "teacher_mos", 10 * F.huber_loss(mos, target, delta=0.2) + losses.fidelity(mos, target)
-            faults = torch.sigmoid(taught.fault_logits.float())
-            yield "teacher_faults", F.binary_cross_entropy_with_logits(logits, faults)
-            yield "teacher_features", F.mse_loss(prediction.features.float(), taught.features.float())
+            yield "order", 5 * losses.chain_order(mos[rated:chained].reshape(severity.shape), severity)
+            known = torch.from_numpy(batch.faults)
+            yield "faults", 2 * F.binary_cross_entropy_with_logits(logits[rated:chained], known)
+        if self.teachers is not None:
+            yield from distil.losses(prediction, self.teachers(views))
 
     def _end_epoch(self, epoch: int, means: dict[str, float], validation: Validation, seconds: float) -> None:
         student = self.averaged()
@@ -305,18 +302,21 @@ def run_training(
     folder: Path,
     *,
     imagenet: Path | None = None,
-    teacher: Path | None = None,
+    teachers: Sequence[Path] = (),
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> Agreement:
     """Trains `config` on the training side of `samples`; results in `folder` (see `Run`).
 
-    imagenet: safetensors with MobileNetV2's weights. teacher: checkpoint of a larger student, to
-    start from and to distil. Returns the best validation agreement.
+    imagenet: safetensors with MobileNetV2's weights. teachers: checkpoints of students as large or
+    larger, to distil; without `imagenet` the run starts from the first one's channels. Returns the
+    best validation agreement. Raises ValueError where unlabelled pictures have no teacher.
     """
-    larger = load_checkpoint(teacher).channels_last() if teacher else None
-    student = initial_student(config, imagenet, larger)
-    run = Run(config, folder, student, larger)
+    if config.unlabelled and not teachers:
+        raise ValueError("unlabelled pictures need a teacher to judge them")
+    board = Teachers([load_checkpoint(path) for path in teachers]) if teachers else None
+    student = initial_student(config, imagenet, board.first if board else None)
+    run = Run(config, folder, student, board)
     train = [s for s in samples if s.split == "train"]
     held_out = [s for s in samples if s.split == "val"]
-    batches = Batches(train, config.rated, config.chains, config.seed)
+    batches = Batches(train, config.rated, config.chains, config.seed, config.unlabelled)
     return run.train(batches, Validation(held_out), on_step)
