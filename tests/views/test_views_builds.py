@@ -76,6 +76,26 @@ def arm() -> Run:
     return lambda name, *arguments, data=b"": run([*emulated, folder / name, *arguments], data)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("AUTO", "LEAF-Edge: CUDA off, no working nvcc found (set CUDACXX to one, or LEAF_CUDA=OFF)"),
+        ("OFF", "LEAF-Edge: CUDA off (LEAF_CUDA=OFF)"),
+        ("ON", "LEAF_CUDA is ON, but no working nvcc was found: put it on the PATH"),
+    ],
+)
+def test_build_without_nvcc(
+    wanted: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find("c++", "g++", "clang++")
+    monkeypatch.setenv("CUDACXX", str(tmp_path / "nvcc"))  # where there is none, nothing else is tried
+    command = [find("cmake"), "-S", str(ROOT), "-B", str(tmp_path), "-G", "Ninja"]
+    command += [f"-DCMAKE_MAKE_PROGRAM={find('ninja')}", f"-DLEAF_CUDA={wanted}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert message in " ".join((done.stdout + done.stderr).split())
+    assert (done.returncode == 0) == (wanted != "ON")
+
+
 def test_c_interface_with_sanitizers(sanitized: Run) -> None:
     assert b"0 failures" in sanitized("views_test")
 
