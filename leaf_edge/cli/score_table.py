@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from leaf_edge.runtime.series import Series, summarise
+from leaf_edge.runtime.series import Series, fault_words, main_fault, summarise
 
 MAX_LISTED = 40
 """Most images whose scores are listed one by one; more of them want --output."""
@@ -110,13 +110,11 @@ def _below(name: str, folder: str) -> str:
 
 
 def _cells(figures: dict[str, Any]) -> list[str]:
-    reason = figures["reason"]
-    share = f"{_words(reason)} {figures['reason_share']:.0%}" if reason else "none"
     speed = figures["frames_per_second"]
     return [
         str(figures["frames"]),
         *(f"{figures[name]:.2f}" for name in ("mos_mean", "mos_min", "mos_p10", "mos_max")),
-        share,
+        main_fault(figures),
         "" if speed is None else f"{speed:.0f}" if speed >= 100 else f"{speed:.1f}",
     ]
 
@@ -126,12 +124,8 @@ def _faults(severities: Any) -> str:
     from leaf_edge.contract import FAULTS
 
     ranked = sorted(zip(severities.tolist(), FAULTS, strict=True), reverse=True)[:2]
-    named = [f"{_words(name)} {severity:.2f}" for severity, name in ranked if severity >= 0.1]
+    named = [f"{fault_words(name)} {severity:.2f}" for severity, name in ranked if severity >= 0.1]
     return ", ".join(named) or "none"
-
-
-def _words(fault: str) -> str:
-    return fault.replace("_", " ")
 
 
 def _short(name: str, width: int) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from leaf_edge.contract import FAULTS, MOS_MAX, MOS_MIN
 from leaf_edge.plot import style
-from leaf_edge.runtime.series import LOW_PERCENTILE, Series
+from leaf_edge.runtime.series import LOW_PERCENTILE, Series, fault_words
 
 MAX_COLUMNS = 900
 """Longer series are drawn in this many steps: means for MOS, the strongest severity for faults."""
@@ -121,7 +121,7 @@ def draw_strip(axes: Any, data: PanelData, *, x_label: bool) -> Any:
     if not data.stream and len(data.x) <= 80:
         axes.vlines(edges[1:-1], *rows[[0, -1]], color="white", linewidth=1.2)
     axes.hlines(rows[1:-1], edges[0], edges[-1], color="white", linewidth=0.8)
-    axes.set_yticks(range(len(FAULTS)), [style.words(fault) for fault in FAULTS], fontsize=7.5)
+    axes.set_yticks(range(len(FAULTS)), [fault_words(fault) for fault in FAULTS], fontsize=7.5)
     axes.set_ylim(rows[-1], rows[0])
     axes.set_xlim(edges[0], edges[-1])
     axes.tick_params(axis="y", length=0)

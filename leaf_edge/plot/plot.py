@@ -14,7 +14,7 @@ from leaf_edge.plot.extremes import KEEP, Candidate, Extremes
 from leaf_edge.plot.panels import PanelData, dot_size, draw_mos, draw_strip
 from leaf_edge.plot.single import draw_single
 from leaf_edge.runtime.score import Score
-from leaf_edge.runtime.series import Series, summarise
+from leaf_edge.runtime.series import Series, fault_words, main_fault, summarise
 
 SUFFIXES = (".png", ".svg", ".pdf")
 MAX_PANELS = 6
@@ -115,8 +115,7 @@ def _room_for_names(panel: PanelData) -> float:
 def _head(figure: Any, total: float, series: Sequence[Series], model: str) -> None:
     figures = summarise(series)
     frames = f"{figures['frames']} {'images' if all(item.stills for item in series) else 'frames'}"
-    reason = figures["reason"]
-    fault = f"; most frequent fault: {style.words(reason)} ({figures['reason_share']:.0%})" if reason else ""
+    fault = f"; most frequent fault: {main_fault(figures)}" if figures["reason"] else ""
     name = figure.text(
         0.35 / _WIDTH, 1 - 0.26 / total, "LEAF-Edge", fontsize=13, fontweight="bold", va="center"
     )
@@ -218,7 +217,7 @@ def _thumbnails(
         axes.spines[:].set(visible=True, color=color, linewidth=1.2)
         score = item.score
         tag = f"{letter}{number}  " if letter else ""
-        detail = f"  {style.words(score.reason)}" if score.reason else ""
+        detail = f"  {fault_words(score.reason)}" if score.reason else ""
         for line, (text, tone, weight) in enumerate(
             ((f"{tag}MOS {score.mos:.2f}{detail}", color, "bold"), (_where(item), style.MUTED, "normal"))
         ):

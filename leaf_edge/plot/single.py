@@ -7,7 +7,7 @@ from typing import Any
 from leaf_edge.contract import FAULTS, MOS_MAX, MOS_MIN
 from leaf_edge.plot import style
 from leaf_edge.plot.extremes import Candidate
-from leaf_edge.runtime.series import Series
+from leaf_edge.runtime.series import Series, fault_words
 
 
 def draw_single(figure: Any, series: Series, item: Candidate, model: str) -> None:
@@ -48,7 +48,7 @@ def draw_single(figure: Any, series: Series, item: Candidate, model: str) -> Non
     bars.barh(rows, [1.0] * len(FAULTS), color=style.GRID, height=0.62)
     colors = [style.WORST if name == score.reason else style.LINE for name in FAULTS]
     bars.barh(rows, score.faults, color=colors, height=0.62)
-    bars.set_yticks(rows, [style.words(name) for name in FAULTS], fontsize=8.5)
+    bars.set_yticks(rows, [fault_words(name) for name in FAULTS], fontsize=8.5)
     bars.set_ylim(len(FAULTS) - 0.5, -0.5)
     bars.set_xlim(0, 1.12)
     bars.set_xticks([])

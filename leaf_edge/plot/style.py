@@ -24,11 +24,6 @@ RC = {
 }
 
 
-def words(fault: str) -> str:
-    """A fault's name for people."""
-    return fault.replace("_", " ")
-
-
 def shorten(text: str, width: int) -> str:
     """The end of `text`, which tells paths apart, in at most `width` characters that a font can draw."""
     text = text.encode("utf-8", "backslashreplace").decode().replace("$", r"\$")

@@ -98,3 +98,16 @@ def summarise(series: Sequence[Series]) -> dict[str, Any]:
         "reason_share": round(count / len(mos), 4),
         "frames_per_second": round(len(mos) / elapsed, 2) if elapsed > 0 else None,
     }
+
+
+def fault_words(fault: str) -> str:
+    """A fault's name for people."""
+    return fault.replace("_", " ")
+
+
+def main_fault(figures: dict[str, Any]) -> str:
+    """The fault of a summary with its share of the frames, for people: `motion blur 12%`, or `none`."""
+    if not figures["reason"]:
+        return "none"
+    share = figures["reason_share"]
+    return f"{fault_words(figures['reason'])} {'<1%' if share < 0.01 else f'{share:.0%}'}"

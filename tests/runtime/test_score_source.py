@@ -12,7 +12,7 @@ import leaf_edge
 from leaf_edge.frames import FolderSource, Roi, SourceError, SourceOptions, open_source
 from leaf_edge.runtime.score_source import score_source
 from leaf_edge.runtime.scorer import Scorer
-from leaf_edge.runtime.series import Series, summarise
+from leaf_edge.runtime.series import Series, main_fault, summarise
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +113,16 @@ def test_summaries_of_one_and_of_several(scorer: Scorer, mixed: Path) -> None:
     assert stream.names == []
     assert stills.time_s is None
     assert stream.time_s is not None
+
+
+@pytest.mark.parametrize(
+    ("reason", "share", "text"),
+    [
+        (None, 0.0, "none"),
+        ("motion_blur", 0.004, "motion blur <1%"),
+        ("noise", 0.014, "noise 1%"),
+        ("noise", 1.0, "noise 100%"),
+    ],
+)
+def test_a_rare_fault_is_not_called_zero_percent(reason: str | None, share: float, text: str) -> None:
+    assert main_fault({"reason": reason, "reason_share": share}) == text
