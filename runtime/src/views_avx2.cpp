@@ -96,13 +96,14 @@ __m256i biased_sums(const Column& c, Samples samples) {
 
 __m256i widen_bytes(const uint8_t* p) { return _mm256_cvtepu8_epi16(load128(p)); }
 
-// 32-bit column sums, 16 columns at a time. samples(p, x) loads them as 16-bit values, kBatch of
-// which stay below 2^15.
-template <int kBatch, class Samples>
+// 32-bit column sums, 16 columns at a time. samples(p, x) loads them, of kBytes each, as 16-bit
+// values, kBatch of which stay below 2^15.
+template <int kBatch, int kBytes, class Samples>
 void wide_column_sums(const Column& c, uint32_t* out, Samples samples) {
   const __m256i zero = _mm256_setzero_si256();
   const __m256i w_ends = pairs(c.w_first, c.w_last), w_inner = pairs(c.w_inner, 0);
   for_blocks(c.samples, 16, [&](int32_t x) {
+    if (x * kBytes % 64 == 0) prefetch_next(c, x * kBytes);
     const __m256i first = samples(c.top, x);
     const __m256i last = samples(c.top + (c.rows - 1) * c.pitch, x);
     __m256i low = _mm256_madd_epi16(_mm256_unpacklo_epi16(first, last), w_ends);
@@ -349,12 +350,12 @@ void avx2_column_sums_8_16_split(const Column& column, uint16_t* even, uint16_t*
 
 void avx2_column_sums_8_32(const Column& c, uint32_t* out) {
   if (c.samples < 16) return column_sums<uint8_t, 0>(c, out);
-  wide_column_sums<128>(c, out, [](const uint8_t* p, int32_t x) { return widen_bytes(p + x); });
+  wide_column_sums<128, 1>(c, out, [](const uint8_t* p, int32_t x) { return widen_bytes(p + x); });
 }
 
 void avx2_column_sums_10_32(const Column& c, uint32_t* out) {
   if (c.samples < 16) return column_sums<uint16_t, 6>(c, out);
-  wide_column_sums<32>(c, out, [](const uint8_t* p, int32_t x) {
+  wide_column_sums<32, 2>(c, out, [](const uint8_t* p, int32_t x) {
     return _mm256_srli_epi16(load(p + 2 * int64_t{x}), 6);
   });
 }

@@ -30,7 +30,7 @@ constexpr int kBias = 32768;
   return static_cast<int32_t>(-reinterpret_cast<uintptr_t>(c.top) & (alignment - 1));
 }
 
-// Asks for the cache line at column x of the rows that the next output row adds: they arrive while
+// Asks for the cache line at byte x of the rows that the next output row adds: they arrive while
 // this one is computed. The processor's own prefetcher stops at the end of a page, which is two
 // rows away.
 LEAF_INLINE void prefetch_next(const Column& c, int32_t x) {
