@@ -37,7 +37,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks small enough to train in a test, under the names of the shipped sizes."""
+    """Networks small enough to train in a test, under the names of the shipped sizes; one thread, as
+    their convolutions are too small for two."""
+    torch.set_num_threads(1)
     monkeypatch.setitem(training.SIZES, "leaf-m", StudentConfig(0.25, 2, 32, 16))
     monkeypatch.setitem(training.SIZES, "leaf-s", StudentConfig(0.25, 1, 16, 16))
 
