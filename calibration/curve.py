@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaf_edge.bundle import Curve
+from leaf_edge.calibration.errors import CalibrationError
 from leaf_edge.contract import MOS_MAX, MOS_MIN
 
 Floats = NDArray[np.float64]
@@ -28,7 +29,7 @@ def fit_curve(raw: NDArray[Any], mos: NDArray[Any], shape: Shape | None = None) 
 
     shape: one of `SHAPES`; by default `choose_shape`. Strictly rising between its ends, which lie
     where the curve reaches 1 and 5, or half a raw range beyond the scores where it does not.
-    Raises ValueError for fewer than `MIN_LABELS` labels, values that are not finite or outside of
+    Raises `CalibrationError` for fewer than `MIN_LABELS` labels, values that are not finite or outside of
     1..5, scores that are all alike, or scores that fall as MOS rises.
     """
     x, y = _checked(raw, mos)
@@ -68,19 +69,19 @@ def _folds(n: int) -> list[NDArray[np.intp]]:
 def _checked(raw: NDArray[Any], mos: NDArray[Any]) -> tuple[Floats, Floats]:
     x, y = np.asarray(raw, np.float64), np.asarray(mos, np.float64)
     if x.ndim != 1 or x.shape != y.shape:
-        raise ValueError(f"expected one MOS for each raw score; found shapes {x.shape} and {y.shape}")
+        raise CalibrationError(f"expected one MOS for each raw score; found shapes {x.shape} and {y.shape}")
     if len(x) < MIN_LABELS:
-        raise ValueError(f"a curve needs at least {MIN_LABELS} labels; found {len(x)}")
+        raise CalibrationError(f"a curve needs at least {MIN_LABELS} labels; found {len(x)}")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("raw scores and MOS must be finite")
+        raise CalibrationError("raw scores and MOS must be finite")
     if y.min() < MOS_MIN or y.max() > MOS_MAX:
-        raise ValueError(
+        raise CalibrationError(
             f"MOS must be {MOS_MIN:g} to {MOS_MAX:g}; found {y.min():g} to {y.max():g} (rescale the labels)"
         )
     if np.ptp(x) < 1e-6:
-        raise ValueError("all raw scores are alike: the model does not tell these frames apart")
+        raise CalibrationError("all raw scores are alike: the model does not tell these frames apart")
     if np.polyfit(x, y, 1)[0] <= 0:
-        raise ValueError("raw scores fall as MOS rises: labels or model are the wrong way round")
+        raise CalibrationError("raw scores fall as MOS rises: labels or model are the wrong way round")
     return x, y
 
 
@@ -165,7 +166,7 @@ def _sampled(curve: Callable[[Floats], Floats], x: Floats) -> Curve:
     height = curve(dense)
     inside = np.flatnonzero((height > MOS_MIN) & (height < MOS_MAX))
     if len(inside) < 2:
-        raise ValueError("the fitted curve leaves the scale of 1 to 5 at once; check the labels")
+        raise CalibrationError("the fitted curve leaves the scale of 1 to 5 at once; check the labels")
     first, last = max(inside[0] - 1, 0), min(inside[-1] + 1, len(dense) - 1)
     raw = np.linspace(dense[first], dense[last], KNOTS)
     mos = np.clip(curve(raw), MOS_MIN, MOS_MAX)

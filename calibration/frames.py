@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from leaf_edge.calibration.errors import CalibrationError
 from leaf_edge.views.native import SHAPE
 
 MIN_FRAMES = 16
@@ -19,10 +20,6 @@ _CONSTANT = 2.0
 _NEIGHBOURS = 0.3
 """Correlation of adjacent pixels of the global view: photographs are above 0.8, noise is near 0."""
 _MOSTLY = 0.5
-
-
-class CalibrationError(ValueError):
-    """A set of views that INT8 must not be calibrated on. The message gives the reason."""
 
 
 def check_views(views: NDArray[np.uint8]) -> None:

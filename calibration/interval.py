@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaf_edge.bundle import Interval
+from leaf_edge.calibration.errors import CalibrationError
 from leaf_edge.contract import MOS_MAX, MOS_MIN
 
 FLOOR = 0.1
@@ -35,8 +36,8 @@ def fit_interval(
     """The interval from predicted MOS, spread (raw units, > 0) and human MOS, [n] each.
 
     The labels must not be those that the curve or the network were fitted on, or predictions come
-    from held-out folds (`held_out_mos`). Raises ValueError for too few labels (`labels_needed`)
-    or values out of range.
+    from held-out folds (`held_out_mos`). Raises `CalibrationError` for too few labels
+    (`labels_needed`), ValueError for values out of range.
     """
     if not 0 < coverage < 1:
         raise ValueError(f"coverage must be between 0 and 1; found {coverage:g}")
@@ -47,7 +48,7 @@ def fit_interval(
         raise ValueError("predictions and MOS must be finite, spreads above zero")
     need = labels_needed(coverage)
     if len(pred) < need:
-        raise ValueError(f"an interval of coverage {coverage:g} needs {need} labels; found {len(pred)}")
+        raise CalibrationError(f"an interval of coverage {coverage:g} needs {need} labels; found {len(pred)}")
     error = np.abs(true - pred)
     # the least quantile that covers a label; none is needed where the floor does
     score = np.where(error <= floor, 0.0, error / (unit * _SPAN))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,24 @@ from leaf_edge.bundle import (
     write_bundle,
 )
 from leaf_edge.bundle import Encoding as BundleEncoding
-from leaf_edge.calibration import check_views, choose_shape, covered, fit_curve, fit_interval, held_out_mos
+from leaf_edge.calibration import (
+    CalibrationError,
+    check_views,
+    choose_shape,
+    covered,
+    fit_curve,
+    fit_interval,
+    held_out_mos,
+)
 from leaf_edge.contract import OUTPUT_NAMES
 from leaf_edge.export.card import About, card
-from leaf_edge.export.encoding import ENCODINGS
+from leaf_edge.export.encoding import ENCODINGS, check_layers
 from leaf_edge.export.golden import frame_bytes, golden_frames
 from leaf_edge.export.net import Net, from_student
 from leaf_edge.export.observe import Observation, observe
 from leaf_edge.export.parity import FLOAT, Budgets, Outputs, Parity, compare
 from leaf_edge.export.quantize import Quantized, quantize
+from leaf_edge.export.report import BuildReport, RefusedError
 from leaf_edge.export.sensitivity import sensitivity
 from leaf_edge.export.to_onnx import float_model, run_model, verify
 from leaf_edge.student.network import Student
@@ -54,7 +63,7 @@ class Rated:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """threshold: MOS at which flips are counted, by default the median. coverage: of the interval.
+    """threshold: MOS at which flips are counted, by default several (`compare`). coverage: of the interval.
     keep_float: layers that stay in float in both encodings. most_float: how many more an encoding
     that fails may keep, by measured sensitivity; 0 refuses at once. overwrite: an existing bundle."""
 
@@ -66,48 +75,6 @@ class BuildOptions:
     overwrite: bool = False
 
 
-@dataclass(frozen=True)
-class BuildReport:
-    """What was built or refused. coverage: stated, observed on the validation set, mean width in MOS.
-    failures: a sentence for each condition that did not hold; then no bundle was written."""
-
-    name: str
-    parity: Parity
-    rules: Mapping[str, str]
-    errors: Mapping[str, Mapping[str, float]]
-    keep_float: Mapping[str, tuple[str, ...]]
-    coverage: Mapping[str, tuple[float, float, float]]
-    sizes: Mapping[str, int]
-    failures: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "name": self.name,
-            "accepted": not self.failures,
-            "failures": list(self.failures),
-            "parity": self.parity.to_dict(),
-            "encodings": {
-                name: {
-                    "ranges": self.rules[name],
-                    "raw_change_by_rule": dict(self.errors[name]),
-                    "keep_float": list(self.keep_float[name]),
-                    "interval": dict(zip(("stated", "observed", "width"), self.coverage[name], strict=True)),
-                    "bytes": self.sizes[name],
-                }
-                for name in self.rules
-            },
-        }
-
-
-class RefusedError(ValueError):
-    """The export broke its budgets; nothing was written. `report` has the table."""
-
-    def __init__(self, report: BuildReport) -> None:
-        super().__init__("export refused: " + "; ".join(report.failures))
-        self.report = report
-
-
 @dataclass
 class _Attempt:
     """Both encodings, their calibration on the fit set, and their outputs on the validation set."""
@@ -117,6 +84,11 @@ class _Attempt:
     intervals: dict[str, Interval] = field(default_factory=dict)
     outputs: dict[str, Outputs] = field(default_factory=dict)
     coverage: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+
+
+def valid_name(folder: str) -> bool:
+    """Whether a bundle's folder may be called so."""
+    return folder.endswith(".leaf") and _NAME.fullmatch(folder.removesuffix(".leaf")) is not None
 
 
 def build_bundle(
@@ -136,17 +108,18 @@ def build_bundle(
     fit: frames that the student was not trained on, for curve and interval.
     validation: other such frames, for acceptance.
     say: called with a line at each step.
-    Raises `RefusedError` where a budget does not hold, `CalibrationError` for unfit calibration views,
-    ValueError for unfit labels or names, FileExistsError where the folder is there.
+    Raises `RefusedError` where a budget does not hold, `CalibrationError` for unfit calibration views or
+    labels, ValueError for other names of the folder or of layers, FileExistsError where the folder is there.
     """
     folder, about, options = Path(folder), about or About(), options or BuildOptions()
     model_name = folder.name.removesuffix(".leaf")
-    if folder.suffix != ".leaf" or not _NAME.fullmatch(model_name):
+    if not valid_name(folder.name):
         raise ValueError(f"{folder.name}: expected a name like leaf-s.leaf (lower case, digits, . _ -)")
     if folder.exists() and not options.overwrite:
         raise FileExistsError(17, "exists already", str(folder))
     check_views(calibration)
     net = from_student(student)
+    check_layers(net, options.keep_float)
     model = float_model(net)
     say(f"float graph: differs from torch by {verify(student, model):.1e} at most")
     seen = observe(net, calibration)
@@ -163,13 +136,13 @@ def build_bundle(
     for encoding_name in [e for e in ENCODINGS if options.most_float and _fails(parity, e)]:
         say(f"{encoding_name} breaks its budgets; measuring which layers to keep in float")
         worst = sensitivity(net, ENCODINGS[encoding_name], seen, calibration[:_SENSITIVITY_FRAMES])
-        count = 1
-        while _fails(parity, encoding_name) and count <= options.most_float:
+        for count in _counts(options.most_float):
             keep = (*options.keep_float, *(layer for layer, _ in worst[:count]))
             attempt.encodings[encoding_name] = _quantized(net, encoding_name, seen, calibration, keep, say)
             _calibrate(attempt, encoding_name, reference, fit, validation, options)
             parity = _parity(attempt, reference, validation, options)
-            count *= 2
+            if not _fails(parity, encoding_name):
+                break
     report = _report(model_name, attempt, parity, fit, validation)
     if report.failures:
         raise RefusedError(report)
@@ -221,9 +194,15 @@ def _calibrate(
     """Curve and interval of an encoding, on its own outputs; the curve's shape is the float one's."""
     model = attempt.encodings[name].model
     out = run_model(model, fit.views)
-    attempt.curves[name] = curve = fit_curve(out["mos"], fit.mos, reference.shape)
-    # residuals of labels that the curve has not seen, as conformal prediction needs
-    unseen = held_out_mos(out["mos"], fit.mos, reference.shape)
+    try:
+        curve = fit_curve(out["mos"], fit.mos, reference.shape)
+        # residuals of labels that the curve has not seen, as conformal prediction needs
+        unseen = held_out_mos(out["mos"], fit.mos, reference.shape)
+    except CalibrationError:
+        # float had a curve, so the labels are fit: INT8 broke the scores, and by that curve they fail
+        curve = reference.curve
+        unseen = curve(out["mos"])
+    attempt.curves[name] = curve
     interval = fit_interval(unseen, out["spread"], fit.mos, options.coverage)
     attempt.intervals[name] = interval
     attempt.outputs[name] = out = run_model(model, validation.views)
@@ -239,6 +218,11 @@ def _parity(attempt: _Attempt, reference: _Reference, validation: Rated, options
         threshold=options.threshold,
         budgets=options.budgets,
     )
+
+
+def _counts(most: int) -> list[int]:
+    """1, 2, 4 and so on, and `most` itself."""
+    return [*(1 << k for k in range(most.bit_length()) if 1 << k < most), most]
 
 
 def _fails(parity: Parity, encoding: str) -> bool:
@@ -299,7 +283,7 @@ def _write(
         f"MobileNetV2-class student, {student.multiply_adds() / 1e6:.0f} million multiply-adds a view, "
         f"{sum(p.numel() for p in student.parameters()) / 1e6:.2f} million weights, INT8."
     )
-    contents["card.md"] = card(report.name, about, report.parity, report.coverage, size).encode()
+    contents["card.md"] = card(about, report, size).encode()
     figures = {**about.figures, "export": report.to_dict()}
     manifest = Manifest(
         name=report.name,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from leaf_edge.bundle import Licence
 from leaf_edge.contract import FAULTS, MOS_SCALE, MOS_SCALE_VERSION
-from leaf_edge.export.parity import Parity
+from leaf_edge.export.report import BuildReport
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,28 @@ class About:
     licences: tuple[Licence, ...] = ()
 
 
-def card(
-    name: str, about: About, parity: Parity, coverage: Mapping[str, tuple[float, float, float]], size: str
-) -> str:
-    """Markdown. coverage: stated, observed, mean width in MOS, by encoding. size: a line on the network."""
+def card(about: About, report: BuildReport, size: str) -> str:
+    """Markdown. size: a line on the network."""
+    parity = report.parity
     intervals = "\n".join(
         f"- `{encoding}`: states {stated:.0%}, held {held:.1%} of the validation MOS, {width:.2f} MOS wide"
-        for encoding, (stated, held, width) in coverage.items()
+        for encoding, (stated, held, width) in report.coverage.items()
+    )
+    floats = "\n".join(
+        f"- `{encoding}`: {', '.join(layers) if layers else 'none but the heads'}"
+        for encoding, layers in report.keep_float.items()
     )
     figures = (
         "\n".join(f"- {key}: {_short(value)}" for key, value in about.figures.items()) or "- none stated"
     )
     data = "\n".join(f"- {item}" for item in about.data) or "- none stated"
     licences = "\n".join(f"- {item.what}: {item.licence}" for item in about.licences) or "- none stated"
-    return f"""# {name} {about.version}
+    return f"""# {report.name} {about.version}
 
 {size}
-Input: two 224x224 views of one frame (`views`, uint8). Output: quality on the {MOS_SCALE} scale
-(1 bad to 5 excellent, version {MOS_SCALE_VERSION}) with an interval, and the severity of {len(FAULTS)}
-faults, 0 to 1:
-{", ".join(FAULTS)}.
+Input: two 224x224 views of one frame (`views`, uint8). Output: quality as a mean opinion score (MOS,
+1 bad to 5 excellent; scale {MOS_SCALE}, version {MOS_SCALE_VERSION}) with an interval, and the severity,
+0 to 1, of {len(FAULTS)} faults: {", ".join(FAULTS)}.
 
 ## Intended use
 Scoring and gating frames of cameras in real time: focus, exposure, noise, motion, compression. It judges
@@ -53,7 +55,9 @@ technical quality as a viewer would, not content, beauty or safety.
 
 ## Limits
 - Scores are relative to the photographs it learnt from. On another camera, fit the curve again with a few
-  labels before thresholds are set, and read the interval's coverage as that of the validation photographs.
+  labels before thresholds are set.
+- The validation photographs share no scene with training, but come from the same collection, and the epoch
+  was chosen on them. Their figures, and the coverage of the interval, are for frames that are alike.
 - Faults were learnt from synthetic ones; real ones of other kinds (flare, rolling shutter, dead pixels) show
   in the quality at best, never as a reason.
 - Not for decisions about people, nor for medical or forensic pictures.
@@ -68,16 +72,17 @@ technical quality as a viewer would, not content, beauty or safety.
 {figures}
 
 ## INT8 against float, on {parity.frames} validation frames
+`cpu` is U8 activations x S8 weights (ONNX Runtime, OpenVINO), `trt` is S8 x S8 (TensorRT); `torch` and
+`onnx` are the float32 network. Changes are in MOS, flips are gate decisions that differ.
 ```
 {parity.to_text()}
 ```
 Intervals:
 {intervals}
+
+Layers in float:
+{floats}
 """
-
-
-def _bullets(items: Iterable[str]) -> str:
-    return "\n".join(f"- {item}" for item in items) or "- none stated"
 
 
 def _short(value: Any) -> str:

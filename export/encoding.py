@@ -97,6 +97,17 @@ class Plan:
         return layer.kind != "head" and layer.name not in self.keep_float
 
 
+def check_layers(net: Net, names: Iterable[str]) -> frozenset[str]:
+    """`names`, if all are layers of `net` that can run in INT8; ValueError where one is not."""
+    unknown = frozenset(names) - set(net.quantizable())
+    if unknown:
+        raise ValueError(
+            f"keep_float names {', '.join(sorted(unknown))}; no such INT8 layer in this student "
+            f"(layers: {', '.join(net.quantizable())})"
+        )
+    return frozenset(names)
+
+
 def make_plan(
     net: Net,
     encoding: Encoding,
@@ -108,10 +119,7 @@ def make_plan(
     A tensor is quantised where an INT8 layer reads it, so that a layer in `keep_float` reads and
     writes float wherever its neighbours allow. Raises ValueError for an unknown name.
     """
-    keep = frozenset(keep_float)
-    unknown = keep - set(net.quantizable())
-    if unknown:
-        raise ValueError(f"keep_float names {', '.join(sorted(unknown))}; no such INT8 layer in this student")
+    keep = check_layers(net, keep_float)
     tensors: dict[str, Quantizer] = {}
     for name in (SOURCE, *(layer.name for layer in net)):
         if not any(_reads_int8(encoding, net, name, reader, keep) for reader in net.consumers(name)):

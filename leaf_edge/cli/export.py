@@ -15,6 +15,7 @@ from leaf_edge.extras import require
 if TYPE_CHECKING:
     from leaf_edge.datasets.biq2021 import Sample
     from leaf_edge.export import Budgets, Rated
+    from leaf_edge.student.network import Student
 
 _EXAMPLES = """\
   leaf-edge export runs/leaf-m/best.pt --data biq2021/ --output leaf-m.leaf
@@ -78,7 +79,9 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--coverage", type=float, default=0.9, help="of the interval (default: %(default)s)")
     parser.add_argument(
-        "--threshold", type=float, help="gate threshold in MOS for flips (default: median score)"
+        "--threshold",
+        type=float,
+        help="gate threshold in MOS for flips (default: nine, 30th to 70th percentile of the scores)",
     )
     parser.add_argument("--keep-float", action="append", default=[], metavar="LAYER", help="may be repeated")
     parser.add_argument(
@@ -99,13 +102,14 @@ def run(args: argparse.Namespace) -> int:
     require("torch", "train")
     require("onnx", "train")
     from leaf_edge.calibration import CalibrationError
-    from leaf_edge.datasets import biq2021
-    from leaf_edge.export import About, BuildOptions, RefusedError, build_bundle, to_onnx
-    from leaf_edge.student.network import load_checkpoint
+    from leaf_edge.export import About, BuildOptions, ExportError, RefusedError, build_bundle, to_onnx
 
     _check(args)
-    student = load_checkpoint(args.checkpoint)
-    samples = biq2021.load(args.data)
+    try:
+        student, samples = _read(args)
+    except _InputError as error:
+        print(f"leaf-edge: {error}", file=sys.stderr)
+        return ExitCode.INPUT
     calibration, fit, check = _sets(samples, args.calibration_frames, args.validation_frames)
     options = BuildOptions(
         budgets=_budgets(args),
@@ -116,8 +120,6 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
     )
     try:
-        if args.onnx:
-            to_onnx(student, args.onnx)
         _, report = build_bundle(
             student,
             args.output,
@@ -128,13 +130,15 @@ def run(args: argparse.Namespace) -> int:
             options=options,
             say=lambda text: print(text, file=sys.stderr, flush=True),
         )
+        if args.onnx:
+            to_onnx(student, args.onnx)
     except RefusedError as error:
         _write_json(args.json, error.report.to_dict())
         print(error.report.parity.to_text())
         for failure in error.report.failures:
             print(f"refused: {failure}", file=sys.stderr)
         return ExitCode.REFUSED
-    except CalibrationError as error:
+    except (CalibrationError, ExportError) as error:
         print(f"refused: {error}", file=sys.stderr)
         return ExitCode.REFUSED
     except FileExistsError as error:
@@ -144,15 +148,52 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
+class _InputError(Exception):
+    """Checkpoint or data that cannot be used."""
+
+
+def _read(args: argparse.Namespace) -> tuple[Student, list[Sample]]:
+    from leaf_edge.datasets import biq2021
+    from leaf_edge.export.encoding import check_layers
+    from leaf_edge.export.net import from_student
+    from leaf_edge.student.network import load_checkpoint
+
+    try:
+        student = load_checkpoint(args.checkpoint)
+    except OSError:
+        raise
+    except Exception as error:  # torch's errors for a broken file have no common base
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        raise _InputError(f"{args.checkpoint} is not a checkpoint of `leaf-edge train`: {text[0]}") from None
+    try:
+        check_layers(from_student(student), args.keep_float)
+    except ValueError as error:
+        raise UsageError(f"--keep-float: {error}") from None
+    try:
+        return student, biq2021.load(args.data)
+    except ValueError as error:
+        raise _InputError(str(error)) from None
+
+
 def _check(args: argparse.Namespace) -> None:
-    if args.output.suffix != ".leaf":
-        raise UsageError(f"--output is {args.output}; expected NAME.leaf")
+    from leaf_edge.export import valid_name
+
+    if not valid_name(args.output.name):
+        raise UsageError(
+            f"--output is {args.output}; expected NAME.leaf, such as leaf-s.leaf (lower case, digits, . _ -)"
+        )
     if args.output.exists() and not args.overwrite:
         raise OutputError(f"{args.output} is there already; --overwrite replaces it")
+    for option, path in (("--output", args.output), ("--onnx", args.onnx), ("--json", args.json)):
+        if path is not None and not path.parent.is_dir():
+            raise OutputError(f"{option} {path}: there is no folder {path.parent}; make it first")
     if not 0 < args.coverage < 1:
         raise UsageError(f"--coverage is {args.coverage:g}; expected a share between 0 and 1")
     if args.most_float < 0 or args.calibration_frames < 1 or (args.validation_frames or 1) < 1:
         raise UsageError("--most-float, --calibration-frames and --validation-frames are counts")
+    for name in _BUDGETS:
+        if not (getattr(args, f"max_{name}") or 0.0) >= 0.0:
+            raise UsageError(f"--max-{name.replace('_', '-')} must be 0 or more")
 
 
 def _sets(samples: list[Sample], frames: int, most: int | None) -> tuple[Any, Rated, Rated]:

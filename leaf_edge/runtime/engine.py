@@ -88,6 +88,10 @@ def _options(threads: int) -> Any:
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Processors with AVX2 or AVX-512 but without VNNI add pairs of U8 x S8 products in 16 bits, which
+    # saturates: a score was seen to move by 0.34 MOS. There, and only there, this takes U8 x U8 kernels,
+    # which are exact (onnxruntime_session_options_config_keys.h).
+    options.add_session_config_entry("session.x64quantprecision", "1")
     # Weights that point to a file outside of the model would be read from the working directory. They
     # are looked for here instead, where no file can be: only what the bundle's hashes cover is used.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)

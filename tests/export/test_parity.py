@@ -26,8 +26,20 @@ def test_figures() -> None:
     assert cpu.srcc == pytest.approx(1) and cpu.srcc_loss == pytest.approx(0)
     assert rows["trt", "onnx"].flips == pytest.approx(1 / 101)  # the frame at 3.00 falls below
     assert rows["trt", "cpu"].mos_mean == pytest.approx(0.04, abs=1e-6)
-    assert p.failures == ()
-    assert "cpu" in p.to_text() and p.to_dict()["frames"] == 101
+    assert rows["trt", "onnx"].flips_max == rows["trt", "onnx"].flips  # one threshold
+    assert p.failures == () and p.thresholds == (3.0,)
+    assert "cpu" in p.to_text() and "gates at MOS 3.00" in p.to_text() and p.to_dict()["frames"] == 101
+
+
+def test_flips_are_counted_at_each_threshold() -> None:
+    raw = np.linspace(0, 1, 1001)
+    engines = {"onnx": outputs(raw), "cpu": outputs(raw + 0.0055)}
+    row = next(
+        r for r in compare(engines, dict.fromkeys(engines, LINE), 1 + 4 * raw).rows if r.engine == "cpu"
+    )
+    assert row.flips == pytest.approx(0.0055, abs=0.001)  # of frames that lie evenly, at any threshold
+    one = compare(engines, dict.fromkeys(engines, LINE), 1 + 4 * raw, threshold=7.0)
+    assert all(r.flips == 0 for r in one.rows)  # a gate that no frame passes
 
 
 @pytest.mark.parametrize(
@@ -50,6 +62,7 @@ def test_flips_faults_and_disagreement() -> None:
     raw = np.full(50, 0.5) + np.linspace(-1e-3, 1e-3, 50)
     engines = {"onnx": outputs(raw), "cpu": outputs(raw - 0.005), "trt": outputs(raw + 0.007, 0.3)}
     p = compare(engines, dict.fromkeys(engines, LINE), 1 + 4 * raw, budgets=Budgets(fault_mean=0.05))
+    assert len(p.thresholds) == 9 and all(r.flips <= r.flips_max for r in p.rows)
     text = " | ".join(p.failures)
     assert "cpu: share of gate decisions that flip" in text
     assert "trt: mean change of the 8 faults" in text

@@ -119,19 +119,20 @@ def test_close_to_float(observed, encoding: Encoding) -> None:
     assert np.abs(run_views(q.net, unseen, q.plan)["mos"] - got).mean() < 0.15 * wanted.std()
 
 
-def test_bias_correction_restores_the_mean(observed) -> None:
-    plan = plan_of(observed, CPU)
-    wanted = run_views(observed.net, observed.views)["mos"].mean()
-    plain = run_views(observed.net, observed.views, plan)["mos"].mean()
-    corrected = run_views(correct_bias(observed.net, plan, observed.views), observed.views, plan)[
-        "mos"
-    ].mean()
-    assert abs(corrected - wanted) < 1e-4 < abs(plain - wanted)
+@encodings
+def test_bias_correction_restores_the_mean(observed, encoding: Encoding) -> None:
+    plan = plan_of(observed, encoding)
+    corrected = correct_bias(observed.net, plan, observed.views)
+    wanted, plain, after = (
+        run_views(net, observed.views, p)["mos"].mean()
+        for net, p in ((observed.net, None), (observed.net, plan), (corrected, plan))
+    )
+    assert abs(after - wanted) < 0.2 * abs(plain - wanted)
 
 
 @encodings
 def test_layers_kept_in_float(observed, encoding: Encoding) -> None:
-    keep = ("stem", "blocks.0.dw", "joint")
+    keep = ("stem", "blocks.0.dw", "blocks.0.add", "joint")  # stem and all that read it
     plan = plan_of(observed, encoding, keep_float=keep)
     assert SOURCE not in plan.tensors and "stem" not in plan.tensors
     model = quantized_model(observed.net, plan)
@@ -140,7 +141,7 @@ def test_layers_kept_in_float(observed, encoding: Encoding) -> None:
         "stem.weight",
         "blocks.0.dw.weight",
     }
-    assert {p.key: p.value for p in model.metadata_props}["keep_float"] == "blocks.0.dw,joint,stem"
+    assert {p.key: p.value for p in model.metadata_props}["keep_float"] == ",".join(sorted(keep))
     run_model(model, observed.views[:2])
 
 
@@ -158,15 +159,18 @@ def test_unknown_layer_to_keep(observed) -> None:
 
 
 def test_sensitivity_finds_a_spoilt_layer() -> None:
+    """One channel of `blocks.16.project` takes all codes from the others; in float nothing changes."""
     net = from_student(small_student())
-    weight, bias = net["blocks.6.project"].parameters
-    weight = weight.copy()
-    weight[:, 0] *= 200  # one input channel takes the codes from all others
-    net = net.with_parameters({"blocks.6.project": (weight, bias)})
+    weight, bias = (x.copy() for x in net["blocks.16.project"].parameters)
+    reader, reader_bias = (x.copy() for x in net["head"].parameters)
+    weight[0] *= 1000
+    bias[0] *= 1000
+    reader[:, 0] /= 1000
+    net = net.with_parameters({"blocks.16.project": (weight, bias), "head": (reader, reader_bias)})
     views = scenes(4)
     changes = sensitivity(net, CPU, observe(net, views), views)
-    assert len(changes) == len(net.quantizable())
-    assert {name for name, _ in changes[:4]} & {"blocks.6.project", "blocks.7.expand", "blocks.7.add"}
+    assert sorted(name for name, _ in changes) == sorted(net.quantizable())
+    assert changes[0][0] == "head"  # which reads that tensor
     assert changes == sorted(changes, key=lambda c: -c[1])
 
 
@@ -174,7 +178,7 @@ def test_ranges(observed) -> None:
     for rule in RULES:
         for name, (lo, hi) in observed.seen.ranges(rule, CPU).items():
             h = observed.seen.tensors[name]
-            assert h.lo - 1e-6 <= min(lo, 0) <= max(hi, 0) <= max(h.hi, 0) + 1e-6, (rule, name)
+            assert min(h.lo, 0) - 1e-6 <= min(lo, 0) <= max(hi, 0) <= max(h.hi, 0) + 1e-6, (rule, name)
 
 
 def test_bias_of_dead_channels_fits_int32(observed) -> None:

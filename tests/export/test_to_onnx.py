@@ -28,7 +28,7 @@ def test_same_outputs_as_torch(views: str, tmp_path: Path) -> None:
     with torch.no_grad():
         wanted = student(torch.from_numpy(inputs))
     for name, w in zip(OUTPUT_NAMES, wanted, strict=True):
-        np.testing.assert_allclose(got[name], w.numpy(), atol=2e-5, err_msg=name)
+        np.testing.assert_allclose(got[name], w.numpy(), atol=5e-5, err_msg=name)
     assert [p.name for p in tmp_path.iterdir()] == ["m.onnx"]
 
 
@@ -53,7 +53,7 @@ def test_simulation_is_the_graph() -> None:
     views = scenes(3)
     graph, simulated = run_model(float_model(net), views), run_views(net, views)
     for name in OUTPUT_NAMES:
-        np.testing.assert_allclose(simulated[name], graph[name], atol=2e-5)
+        np.testing.assert_allclose(simulated[name], graph[name], atol=5e-5)
 
 
 def test_other_weights_are_noticed() -> None:

@@ -1,0 +1,123 @@
+"""`leaf-edge export`: what it writes, what it refuses, and its exit status."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from export_inputs import rated, small_student
+
+from leaf_edge.bundle import load_bundle
+from leaf_edge.cli.exit_codes import ExitCode
+from leaf_edge.cli.main import main
+from leaf_edge.datasets.biq2021 import split_of
+from leaf_edge.student.network import save_checkpoint
+
+FEW = ("--calibration-frames", "20")
+
+
+def groups(side: str, count: int) -> list[str]:
+    """Names of scene groups that the split puts on that side."""
+    return list(islice((g for g in map(str, itertools.count()) if split_of(g) == side), count))
+
+
+@pytest.fixture(scope="module")
+def command_line(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A checkpoint and a folder that looks like BIQ2021."""
+    folder = tmp_path_factory.mktemp("export")
+    student = small_student()
+    save_checkpoint(folder / "best.pt", student, validation={"srcc": 0.5}, epoch=3)
+    data = folder / "data"
+    (data / "images").mkdir(parents=True)
+    names = groups("train", 20) + groups("val", 60)
+    ratings = rated(student, len(names), seed=4)
+    rows = ["file,mos,subset,scene_group"]
+    for name, views, mos in zip(names, ratings.views, ratings.mos, strict=True):
+        picture = np.ascontiguousarray(views[0].transpose(1, 2, 0)[:, :, ::-1])
+        cv2.imwrite(str(data / "images" / f"{name}.png"), picture)
+        rows.append(f"{name}.png,{(mos - 1) / 4:.4f},ss01,{name}")
+    (data / "mos.csv").write_text("\n".join(rows) + "\n")
+    return folder / "best.pt", data
+
+
+def test_command_refuses(command_line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint, data = command_line
+    out, report = tmp_path / "tiny.leaf", tmp_path / "report.json"
+    arguments = ["export", str(checkpoint), "--data", str(data), "--output", str(out), "--json", str(report)]
+    arguments += [
+        "--onnx",
+        str(tmp_path / "tiny.onnx"),
+        "--calibration-frames",
+        "20",
+        "--most-float",
+        "0",
+        "--max-mos-mean",
+        "0",
+    ]
+    assert main(arguments) == ExitCode.REFUSED
+    text = capsys.readouterr()
+    assert "refused: cpu: mean change in MOS" in text.err and "mean dMOS" in text.out
+    assert json.loads(report.read_text())["accepted"] is False
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_command_writes(command_line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint, data = command_line
+    out, graph = tmp_path / "tiny.leaf", tmp_path / "tiny.onnx"
+    arguments = ["export", str(checkpoint), "--data", str(data), "--output", str(out), "--onnx", str(graph)]
+    arguments += ["--calibration-frames", "20", "--coverage", "0.8"]
+    for name in ("srcc-loss", "mos-mean", "mos-max", "fault-mean", "flips", "disagreement"):
+        arguments += [f"--max-{name}", "5"]
+    assert main(arguments) == ExitCode.OK, capsys.readouterr().err
+    assert load_bundle(out).manifest.encodings["cpu"].interval.coverage == 0.8
+    assert graph.stat().st_size > 10_000
+    assert main(arguments) == ExitCode.OUTPUT  # it is there now
+    assert "--overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "more", "status", "text"),
+    [
+        ("tiny", (), ExitCode.USAGE, "NAME.leaf"),
+        ("Tiny.leaf", (), ExitCode.USAGE, "lower case"),
+        ("none/tiny.leaf", (), ExitCode.OUTPUT, "there is no folder"),
+        ("tiny.leaf", ("--json", "none/report.json"), ExitCode.OUTPUT, "there is no folder none"),
+        ("tiny.leaf", ("--coverage", "1"), ExitCode.USAGE, "between 0 and 1"),
+        ("tiny.leaf", ("--max-flips", "nan"), ExitCode.USAGE, "--max-flips must be 0 or more"),
+        ("tiny.leaf", ("--keep-float", "stern"), ExitCode.USAGE, "no such INT8 layer"),
+        ("tiny.leaf", ("--calibration-frames", "5"), ExitCode.REFUSED, "too few"),
+        (
+            "tiny.leaf",
+            ("--calibration-frames", "20", "--validation-frames", "5"),
+            ExitCode.REFUSED,
+            "10 labels",
+        ),
+    ],
+)
+def test_command_errors(command_line, tmp_path: Path, capsys, output, more, status, text) -> None:
+    checkpoint, data = command_line
+    arguments = ["export", str(checkpoint), "--data", str(data), "--output", str(tmp_path / output), *more]
+    assert main(arguments) == status
+    assert text in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("broken", ["checkpoint", "data", "no checkpoint", "no data"])
+def test_command_inputs(command_line, tmp_path: Path, capsys, broken: str) -> None:
+    checkpoint, data = command_line
+    out = tmp_path / "tiny.leaf"
+    file = tmp_path / ("mos.csv" if "data" in broken else "best.pt")
+    if not broken.startswith("no "):
+        file.write_bytes(b"not what it should be")
+    if "data" in broken:
+        data = tmp_path
+    else:
+        checkpoint = file
+    assert main(["export", str(checkpoint), "--data", str(data), "--output", str(out)]) == ExitCode.INPUT
+    assert str(file) in capsys.readouterr().err
+    assert not out.exists()
