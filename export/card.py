@@ -10,6 +10,13 @@ from leaf_edge.bundle import Licence
 from leaf_edge.contract import FAULTS, MOS_SCALE, MOS_SCALE_VERSION
 from leaf_edge.export.report import BuildReport
 
+_LABELS = {
+    "validation": "agreement with human MOS, held-out photographs (rmse of raw quality, 0 to 1)",
+    "epoch": "epoch of these weights",
+    "train": "settings of the training",
+}
+"""Of the figures that a training run stores."""
+
 
 @dataclass(frozen=True)
 class About:
@@ -38,7 +45,8 @@ def card(about: About, report: BuildReport, size: str) -> str:
         for encoding, layers in report.keep_float.items()
     )
     figures = (
-        "\n".join(f"- {key}: {_short(value)}" for key, value in about.figures.items()) or "- none stated"
+        "\n".join(f"- {_LABELS.get(key, key)}: {_short(value)}" for key, value in about.figures.items())
+        or "- none stated"
     )
     data = "\n".join(f"- {item}" for item in about.data) or "- none stated"
     licences = "\n".join(f"- {item.what}: {item.licence}" for item in about.licences) or "- none stated"

@@ -14,7 +14,7 @@ from leaf_edge.extras import require
 
 if TYPE_CHECKING:
     from leaf_edge.datasets.biq2021 import Sample
-    from leaf_edge.export import Budgets, Rated
+    from leaf_edge.export import About, Budgets, Rated
     from leaf_edge.student.network import Student
 
 _EXAMPLES = """\
@@ -27,7 +27,9 @@ _BUDGETS = {
     "mos_max": "largest change in MOS",
     "fault_mean": "mean change of the fault severities",
     "flips": "share of gate decisions that change",
-    "disagreement": "mean difference in MOS of the two encodings",
+    "pair_mean": "mean difference in MOS of the two encodings",
+    "pair_max": "largest difference in MOS of the two encodings",
+    "pair_flips": "share of gate decisions in which the two encodings differ",
 }
 _DATA = (
     "BIQ2021 (N. Ahmed, S. Asif, arXiv 2202.03879): photographs with human MOS, a part of its training split",
@@ -35,9 +37,9 @@ _DATA = (
 )
 _LICENCES = (
     ("training photographs and MOS (BIQ2021)", "none stated; weights trained on them are for research use"),
-    ("initial weights (MobileNetV2, ImageNet)", "Apache-2.0"),
-    ("golden frames (drawn by this project)", "Apache-2.0"),
+    ("initial weights (MobileNetV2, trained on ImageNet)", "Apache-2.0"),
 )
+_GOLDEN = ("golden frames (drawn by this project)", "Apache-2.0")
 
 
 def add_parser(verbs: Any) -> argparse.ArgumentParser:
@@ -67,6 +69,19 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
     parser.add_argument("--onnx", type=Path, metavar="FILE", help="also write the float32 graph")
     parser.add_argument("--json", type=Path, metavar="FILE", help="report as JSON, of a refusal too")
     parser.add_argument("--version", default="1.0.0", help="of the bundle (default: %(default)s)")
+    parser.add_argument(
+        "--trained-on",
+        action="append",
+        metavar="TEXT",
+        help="data set for the card, may be repeated (default: BIQ2021 and synthetic faults)",
+    )
+    parser.add_argument(
+        "--licence",
+        action="append",
+        nargs=2,
+        metavar=("WHAT", "LICENCE"),
+        help="for the card, may be repeated (default: those of BIQ2021 and the ImageNet weights)",
+    )
     parser.add_argument("--commit", default="", help="of the code that trained the student")
     parser.add_argument(
         "--calibration-frames",
@@ -102,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     require("torch", "train")
     require("onnx", "train")
     from leaf_edge.calibration import CalibrationError
-    from leaf_edge.export import About, BuildOptions, ExportError, RefusedError, build_bundle, to_onnx
+    from leaf_edge.export import BuildOptions, ExportError, RefusedError, build_bundle, to_onnx
 
     _check(args)
     try:
@@ -126,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
             calibration=calibration,
             fit=fit,
             validation=check,
-            about=About(args.version, _DATA, args.commit, _figures(args.checkpoint), _licences()),
+            about=_about(args),
             options=options,
             say=lambda text: print(text, file=sys.stderr, flush=True),
         )
@@ -250,10 +265,17 @@ def _figures(checkpoint: Path) -> dict[str, Any]:
     return {key: data[key] for key in ("validation", "epoch", "train") if key in data}
 
 
-def _licences() -> tuple[Any, ...]:
+def _about(args: argparse.Namespace) -> About:
     from leaf_edge.bundle import Licence
+    from leaf_edge.export import About
 
-    return tuple(Licence(what, licence) for what, licence in _LICENCES)
+    return About(
+        args.version,
+        tuple(args.trained_on or _DATA),
+        args.commit,
+        _figures(args.checkpoint),
+        tuple(Licence(what, licence) for what, licence in (*(args.licence or _LICENCES), _GOLDEN)),
+    )
 
 
 def _write_json(path: Path | None, report: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from leaf_edge.bundle import load_bundle
 from leaf_edge.cli.exit_codes import ExitCode
 from leaf_edge.cli.main import main
 from leaf_edge.datasets.biq2021 import split_of
+from leaf_edge.export import Budgets
 from leaf_edge.student.network import save_checkpoint
 
 FEW = ("--calibration-frames", "20")
@@ -70,11 +72,14 @@ def test_command_writes(command_line, tmp_path: Path, capsys: pytest.CaptureFixt
     checkpoint, data = command_line
     out, graph = tmp_path / "tiny.leaf", tmp_path / "tiny.onnx"
     arguments = ["export", str(checkpoint), "--data", str(data), "--output", str(out), "--onnx", str(graph)]
-    arguments += ["--calibration-frames", "20", "--coverage", "0.8"]
-    for name in ("srcc-loss", "mos-mean", "mos-max", "fault-mean", "flips", "disagreement"):
-        arguments += [f"--max-{name}", "5"]
+    arguments += [*FEW, "--coverage", "0.8", "--trained-on", "our yard", "--licence", "yard", "ours"]
+    for budget in fields(Budgets):
+        arguments += [f"--max-{budget.name.replace('_', '-')}", "5"]
     assert main(arguments) == ExitCode.OK, capsys.readouterr().err
-    assert load_bundle(out).manifest.encodings["cpu"].interval.coverage == 0.8
+    bundle = load_bundle(out)
+    assert bundle.manifest.encodings["cpu"].interval.coverage == 0.8
+    card = bundle.contents["card.md"].decode()
+    assert "- our yard" in card and "- yard: ours" in card and "srcc 0.5" in card and "BIQ2021" not in card
     assert graph.stat().st_size > 10_000
     assert main(arguments) == ExitCode.OUTPUT  # it is there now
     assert "--overwrite" in capsys.readouterr().err

@@ -66,7 +66,13 @@ def test_flips_faults_and_disagreement() -> None:
     text = " | ".join(p.failures)
     assert "cpu: share of gate decisions that flip" in text
     assert "trt: mean change of the 8 faults" in text
-    assert "cpu and trt differ by 0.048" in text
+    assert "cpu and trt: mean difference in MOS is 0.0480" in text
+    assert "cpu and trt: share of gate decisions that differ is 1" in text
+    raw = np.linspace(0.1, 0.9, 101)
+    engines = {"onnx": outputs(raw), "cpu": outputs(raw - 0.05 * (raw > 0.899)), "trt": outputs(raw)}
+    engines["trt"]["mos"][-1] += 0.05
+    p = compare(engines, dict.fromkeys(engines, LINE), 1 + 4 * raw)
+    assert p.failures == ("cpu and trt: largest difference in MOS is 0.4000; at most 0.35",)
 
 
 def test_each_engine_uses_its_own_curve() -> None:
