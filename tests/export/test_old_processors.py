@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,10 @@ np.save(out, OnnxEngine(open(model, "rb").read())(np.load(views)).mos)
 """
 
 
-@pytest.mark.skipif(shutil.which("qemu-x86_64-static") is None, reason="needs qemu-user-static")
+@pytest.mark.skipif(
+    platform.machine() != "x86_64" or shutil.which("qemu-x86_64-static") is None,
+    reason="needs x86-64 and qemu-user-static",
+)
 def test_haswell_gives_the_same_scores(observed, tmp_path: Path) -> None:
     model = quantized_model(observed.net, make_plan(observed.net, CPU, observed.seen.ranges("minmax", CPU)))
     views = observed.views[:3].copy()
