@@ -14,8 +14,8 @@ from leaf_edge.extras import require
 
 _EXAMPLES = """\
   leaf-edge train --data biq2021/ --imagenet mobilenetv2.safetensors --output runs/leaf-m
-  leaf-edge train --size leaf-s --data biq2021/ --teacher runs/leaf-m/best.pt --unlabelled 8 \\
-      --frozen-blocks 0 --lr 5e-4 --output runs/leaf-s
+  leaf-edge train --size leaf-s --data biq2021/ --teacher runs/leaf-m/best.pt --unlabelled 4 \\
+      --frozen-blocks 1 --lr 5e-4 --output runs/leaf-s
   leaf-edge train --views fragments --epochs 6 --data biq2021/ --imagenet mobilenetv2.safetensors \\
       --output runs/fragments
 

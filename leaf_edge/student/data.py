@@ -135,6 +135,18 @@ class Batches:
             np.concatenate(faults) if faults else np.zeros((0, len(FAULTS)), np.float32),
         )
 
+    def views(self, count: int) -> NDArray[np.uint8]:
+        """Views of the pictures of the first batches, mixed: uint8 [count, 2, 3, 224, 224], or of all
+        pictures of the first epoch where those are fewer."""
+        parts: list[NDArray[np.uint8]] = []
+        for step in range(self.steps_per_epoch):
+            parts.append(self.at(step).views)
+            if sum(map(len, parts)) >= count:
+                break
+        views = np.concatenate(parts)
+        mixed: NDArray[np.uint8] = views[np.random.default_rng(self.seed).permutation(len(views))[:count]]
+        return mixed
+
     def _unlabelled(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         """Views of a picture that only a teacher can judge: a smaller window, often with a fault, at
         times blended with another. Wide variety is what distillation learns from (Beyer et al.,

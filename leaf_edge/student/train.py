@@ -26,8 +26,9 @@ from leaf_edge.evaluation.metrics import Agreement, agreement
 from leaf_edge.student import distil, losses
 from leaf_edge.student.data import Batch, Batches, read_rgb, views_of
 from leaf_edge.student.distil import Teachers
-from leaf_edge.student.initial import load_imagenet, shrink_from
+from leaf_edge.student.initial import load_imagenet
 from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
+from leaf_edge.student.shrink import shrink_from
 
 SIZES: dict[str, StudentConfig] = {
     "leaf-m": StudentConfig(),
@@ -36,6 +37,8 @@ SIZES: dict[str, StudentConfig] = {
 """The shipped sizes: 299 and 82 million multiply-adds a view."""
 
 SAVE_EVERY = 200  # steps
+SHRINK_PICTURES = 640
+"""Pictures by which a student is cut from its teacher."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,14 @@ def predict(student: Student, views: NDArray[np.uint8], batch: int = 16) -> NDAr
     return np.concatenate(parts)
 
 
-def initial_student(config: TrainConfig, imagenet: Path | None, teacher: Student | None) -> Student:
-    """A student to train: ImageNet's weights where given, else channels of the teacher.
+def initial_student(
+    config: TrainConfig,
+    imagenet: Path | None,
+    teacher: Student | None,
+    views: NDArray[np.uint8] | None = None,
+) -> Student:
+    """A student to train: ImageNet's weights where given, else cut from the teacher by what both make of
+    `views` (see `shrink_from`).
 
     Without either, random weights (for tests). Raises ValueError where the weights do not fit.
     """
@@ -132,7 +141,9 @@ def initial_student(config: TrainConfig, imagenet: Path | None, teacher: Student
     if imagenet is not None:
         load_imagenet(student, imagenet)
     elif teacher is not None:
-        shrink_from(student, teacher)
+        if views is None:
+            raise ValueError("a student is cut from its teacher with views at hand; none given")
+        shrink_from(student, teacher, views)
     return student.channels_last()
 
 
@@ -313,10 +324,12 @@ def run_training(
     """
     if config.unlabelled and not teachers:
         raise ValueError("unlabelled pictures need a teacher to judge them")
-    board = Teachers([load_checkpoint(path) for path in teachers]) if teachers else None
-    student = initial_student(config, imagenet, board.first if board else None)
-    run = Run(config, folder, student, board)
     train = [s for s in samples if s.split == "train"]
     held_out = [s for s in samples if s.split == "val"]
     batches = Batches(train, config.rated, config.chains, config.seed, config.unlabelled)
+    board = Teachers([load_checkpoint(path) for path in teachers]) if teachers else None
+    cut = board is not None and imagenet is None and not (folder / "last.pt").exists()
+    views = batches.views(SHRINK_PICTURES) if cut else None
+    student = initial_student(config, imagenet, board.first if board and cut else None, views)
+    run = Run(config, folder, student, board)
     return run.train(batches, Validation(held_out), on_step)

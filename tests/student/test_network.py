@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from leaf_edge.student.initial import load_imagenet, shrink_from
+from leaf_edge.student.initial import load_imagenet
 from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
 from leaf_edge.student.train import SIZES
 
@@ -83,30 +83,6 @@ def test_imagenet_weights_must_fit(tmp_path: Path) -> None:
     save_file(weights, tmp_path / "cut.safetensors")
     with pytest.raises(ValueError, match=r"no weights for head\.conv\.bias and 0 more"):
         load_imagenet(Student(), tmp_path / "cut.safetensors")
-
-
-def test_shrinking_to_the_same_size_copies_the_network() -> None:
-    torch.manual_seed(2)
-    large, same = Student(TINY).eval(), Student(TINY).eval()
-    shrink_from(same, large)
-    batch = views(2)
-    with torch.inference_mode():
-        assert torch.allclose(large(batch)[0], same(batch)[0], atol=1e-6)
-
-
-def test_shrinking_drops_unused_channels_first() -> None:
-    torch.manual_seed(3)
-    large = Student(StudentConfig(0.25, 4, 48, 16)).eval()
-    with torch.no_grad():
-        for block in large.inverted_residuals()[1:]:
-            block.project.conv.weight[:, ::2] = 0  # every other hidden channel is unused
-    small = Student(TINY).eval()
-    shrink_from(small, large)
-    batch = views(2)
-    with torch.inference_mode():
-        assert torch.allclose(large(batch)[0], small(batch)[0], atol=1e-5)
-    with pytest.raises(ValueError, match=r"width 0\.5 differs"):
-        shrink_from(Student(StudentConfig(0.5, 2, 48, 16)), large)
 
 
 def test_checkpoint_round_trip_and_other_files(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     their convolutions are too small for two."""
     torch.set_num_threads(1)
     monkeypatch.setitem(training.SIZES, "leaf-m", StudentConfig(0.25, 2, 32, 16))
-    monkeypatch.setitem(training.SIZES, "leaf-s", StudentConfig(0.25, 1, 16, 16))
+    monkeypatch.setitem(training.SIZES, "leaf-s", StudentConfig(0.25, 1.5, 16, 16))
 
 
 CONFIG = TrainConfig(epochs=2, rated=8, chains=1, warmup=2, frozen_blocks=0, patience=2, seed=3)
@@ -123,7 +123,7 @@ def test_distillation_measures_the_distance_to_the_teacher(data: Path, tmp_path:
         prediction = student.eval().predict(views)
         return {name: float(value.detach()) for name, value in run._terms(batch, views, prediction)}
 
-    same = terms(initial_student(CONFIG, None, teacher))
+    same = terms(initial_student(CONFIG, None, teacher, batch.views))
     other = terms(initial_student(TrainConfig(**{**CONFIG.__dict__, "seed": 9}), None, None))
     assert same["teacher_features"] == pytest.approx(0, abs=1e-9)
     for name in ("teacher_mos", "teacher_features", "teacher_faults"):
