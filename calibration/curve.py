@@ -18,17 +18,20 @@ SHAPES: tuple[Shape, ...] = ("line", "logistic", "knots5", "knots9")
 """From the simplest. line: two parameters. logistic: four (VQEG, as in ITU-T P.1401 annex A, with
 free ends). knotsK: a monotone piecewise-linear curve with K knots at quantiles of the raw scores."""
 KNOTS = 33
+"""Of the fitted part; the tails have their own."""
 MIN_LABELS = 10
 _FOLDS = 5
 _MIN_SLOPE = 1e-3
 """In MOS over the raw range: the curve never falls and never stalls, so that ranks survive it."""
+_TAIL = 0.25
+"""MOS from an end of the scale where the fit hands over to a tail that never reaches it."""
 
 
 def fit_curve(raw: NDArray[Any], mos: NDArray[Any], shape: Shape | None = None) -> Curve:
-    """The curve for raw scores [n] with human MOS [n] in 1..5, sampled into `KNOTS` knots.
+    """The curve for raw scores [n] with human MOS [n] in 1..5, sampled into knots.
 
-    shape: one of `SHAPES`; by default `choose_shape`. Strictly rising between its ends, which lie
-    where the curve reaches 1 and 5, or half a raw range beyond the scores where it does not.
+    shape: one of `SHAPES`; by default `choose_shape`. The curve rises strictly, far beyond the scores
+    that were fitted too, and stays inside 1..5.
     Raises `CalibrationError` for fewer than `MIN_LABELS` labels, values that are not finite or outside of
     1..5, scores that are all alike, or scores that fall as MOS rises.
     """
@@ -160,17 +163,32 @@ def _knots(x: Floats, y: Floats, count: int) -> Callable[[Floats], Floats]:
 
 
 def _sampled(curve: Callable[[Floats], Floats], x: Floats) -> Curve:
-    """Knots from where the curve leaves 1 to where it reaches 5, within a quarter of a raw range of `x`."""
+    """Knots where the curve is inside the scale, within a quarter of a raw range of `x`, and tails.
+
+    A tail goes on with the slope of its end and nears the end of the scale without reaching it, as a
+    hyperbola, so that of two hopeless frames the worse one still scores lower.
+    """
     span = np.ptp(x)
     dense = np.linspace(x.min() - span / 4, x.max() + span / 4, 4097)
     height = curve(dense)
-    inside = np.flatnonzero((height > MOS_MIN) & (height < MOS_MAX))
+    inside = np.flatnonzero((height > MOS_MIN + _TAIL) & (height < MOS_MAX - _TAIL))
     if len(inside) < 2:
         raise CalibrationError("the fitted curve leaves the scale of 1 to 5 at once; check the labels")
-    first, last = max(inside[0] - 1, 0), min(inside[-1] + 1, len(dense) - 1)
-    raw = np.linspace(dense[first], dense[last], KNOTS)
-    mos = np.clip(curve(raw), MOS_MIN, MOS_MAX)
+    raw = np.linspace(dense[inside[0]], dense[inside[-1]], KNOTS)
+    mos = np.clip(curve(raw), MOS_MIN + _TAIL, MOS_MAX - _TAIL)
     floor = _MIN_SLOPE * np.arange(KNOTS) / KNOTS
     mos = np.maximum.accumulate(mos - floor) + floor
-    mos = np.clip(mos - max(0.0, mos[-1] - MOS_MAX), MOS_MIN, MOS_MAX)
-    return Curve(tuple(map(float, raw)), tuple(map(float, mos)))
+    mos -= max(0.0, mos[-1] - (MOS_MAX - _TAIL))
+    least = _MIN_SLOPE / span
+    low_raw, low = _tail(mos[0] - MOS_MIN, max(least, (mos[1] - mos[0]) / (raw[1] - raw[0])))
+    high_raw, high = _tail(MOS_MAX - mos[-1], max(least, (mos[-1] - mos[-2]) / (raw[-1] - raw[-2])))
+    return Curve(
+        tuple(np.concatenate([raw[0] - low_raw[::-1], raw, raw[-1] + high_raw])),
+        tuple(np.concatenate([MOS_MIN + low[::-1], mos, MOS_MAX - high])),
+    )
+
+
+def _tail(room: float, slope: float) -> tuple[Floats, Floats]:
+    """Distances in raw from the end of a curve, and the room that is left there to the end of the scale."""
+    steps = 2.0 ** np.arange(-2, 9)
+    return steps * room / slope, room / (1 + steps)

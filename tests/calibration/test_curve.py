@@ -33,12 +33,12 @@ def test_rises_and_stays_on_the_scale(n, noise, seed, shape, scale, offset) -> N
     except ValueError as error:
         assert "the wrong way round" in str(error)
         return
-    grid = np.linspace(offset - scale, offset + 2 * scale, 501)
+    grid = np.linspace(offset - 2 * scale, offset + 3 * scale, 501)
     out = curve(grid)
-    assert (np.diff(out) >= 0).all() and out.min() >= 1 and out.max() <= 5
-    # ranks survive between the ends of the scale
-    inside = (grid > curve.raw[0]) & (grid < curve.raw[-1]) & (out > 1.02) & (out < 4.98)
-    assert (np.diff(out[inside]) > 0).all()
+    assert (np.diff(out) > 0).all() and out.min() > 1 and out.max() < 5
+    # ranks survive the rounding of a score to 4 decimals too, where labels are not all noise
+    if shape == "line" and noise < 0.5:
+        assert (np.diff(np.round(out, 4)) > 0).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
