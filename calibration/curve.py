@@ -190,5 +190,5 @@ def _sampled(curve: Callable[[Floats], Floats], x: Floats) -> Curve:
 
 def _tail(room: float, slope: float) -> tuple[Floats, Floats]:
     """Distances in raw from the end of a curve, and the room that is left there to the end of the scale."""
-    steps = 2.0 ** np.arange(-2, 9)
+    steps: Floats = np.exp2(np.arange(-2.0, 9.0))
     return steps * room / slope, room / (1 + steps)

@@ -15,7 +15,7 @@ from leaf_edge.extras import require
 _EXAMPLES = """\
   leaf-edge train --data biq2021/ --imagenet mobilenetv2.safetensors --output runs/leaf-m
   leaf-edge train --size leaf-s --data biq2021/ --teacher runs/leaf-m/best.pt --unlabelled 4 \\
-      --frozen-blocks 1 --lr 5e-4 --output runs/leaf-s
+      --frozen-blocks 1 --lr 2.5e-4 --head-lr 5e-4 --warmup 60 --epochs 6 --output runs/leaf-s
   leaf-edge train --views fragments --epochs 6 --data biq2021/ --imagenet mobilenetv2.safetensors \\
       --output runs/fragments
 

@@ -55,7 +55,7 @@ class TrainConfig:
 
     size: str = "leaf-m"
     views: str = "both"
-    epochs: int = 12
+    epochs: int = 5
     rated: int = 16
     chains: int = 2
     unlabelled: int = 0
@@ -64,7 +64,7 @@ class TrainConfig:
     weight_decay: float = 0.02
     warmup: int = 150
     ema: float = 0.998
-    frozen_blocks: int = 3
+    frozen_blocks: int = 6
     patience: int = 4
     seed: int = 1
 
