@@ -25,7 +25,7 @@ def loaded(code: str) -> set[str]:
         "import leaf_edge; leaf_edge.load",
         "import leaf_edge.frames, leaf_edge.views, leaf_edge.bundle, leaf_edge.runtime",
         "import leaf_edge.bench.stages, leaf_edge.bench.compare",
-        "import leaf_edge.export, leaf_edge.calibration",
+        "import leaf_edge.calibration",
     ],
 )
 def test_base_imports_load_no_extra(code):
@@ -36,3 +36,10 @@ def test_base_imports_load_no_extra(code):
 def test_the_help_of_each_verb_loads_no_extra(verb):
     code = f"from leaf_edge.cli.main import build_parser; build_parser({verb!r})"
     assert loaded(code).isdisjoint(HEAVY), loaded(code) & set(HEAVY)
+
+
+def test_export_without_its_extra_says_what_to_install():
+    code = "import sys; sys.modules['torch'] = None; import leaf_edge.export"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "MissingExtraError: torch is not installed" in done.stderr and "leaf-edge[train]" in done.stderr
