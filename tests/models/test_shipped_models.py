@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from leaf_edge.bundle import SHIPPED, BundleError, load_bundle, locate
 from leaf_edge.evaluation.model import BundleModel
 from leaf_edge.evaluation.response import degraded_pairs, fault_response, format_difference
-from leaf_edge.frames import read_image
+from leaf_edge.frames import Frame, read_image
 from leaf_edge.frames.rgb import to_rgb
 from leaf_edge.runtime.scorer import load
+from leaf_edge.views import make_views
 
 KODAK = 6
 """Photographs, of 24: `leaf-edge evaluate --clean ... --gate` takes all."""
@@ -43,6 +44,27 @@ def test_the_bundle_says_what_it_is(model: str) -> None:
     card = (locate(model) / "card.md").read_text()
     for part in ("## Intended use", "## Limits", "## Licences", "SRCC"):
         assert part in card
+
+
+def test_the_checkpoint_is_the_bundles_network(model: str) -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra train")
+    from leaf_edge.student.network import load_checkpoint
+
+    student = load_checkpoint(locate(model).with_suffix(".pt"))
+    views = np.stack([make_views(Frame.from_array(picture)) for picture in drawn(6)])
+    with torch.inference_mode():
+        quality = student(torch.from_numpy(views))[0].numpy()
+    raw = load(model).score_views(views).mos
+    assert np.corrcoef(quality, raw)[0, 1] > 0.95
+
+
+def drawn(count: int) -> list[NDArray[np.uint8]]:
+    """Smooth pictures with more and more noise."""
+    rng = np.random.default_rng(1)
+    base = np.add.outer(np.arange(480), np.arange(640))[..., None] * np.array([0.2, 0.15, 0.1])
+    return [
+        np.clip(base + rng.normal(0, 8 * k + 0.1, base.shape), 0, 255).astype(np.uint8) for k in range(count)
+    ]
 
 
 def kodak(shared: Path, count: int) -> list[NDArray[np.uint8]]:

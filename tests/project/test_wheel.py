@@ -52,6 +52,7 @@ def test_every_shipped_model_is_in_the_wheel(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     missing = [p for p in files if p.relative_to(ROOT).as_posix() not in names]
     assert not missing
+    assert not [name for name in names if name.endswith(".pt")]  # checkpoints are for training alone
 
 
 def python_with(installed: Path, code: str) -> "subprocess.CompletedProcess[str]":
