@@ -66,8 +66,8 @@ technical quality as a viewer would, not content, beauty or safety.
   labels before thresholds are set.
 - The validation photographs share no scene with training, but come from the same collection, and the epoch
   was chosen on them. Their figures, and the coverage of the interval, are for frames that are alike.
-- It learnt at the size of its photographs (BIQ2021: 512x512). In frames of 1080p and more, the same blur spans
-  more pixels: it lowers the score less surely there, and is seldom named.
+- It learnt at the size of its training photographs. In larger frames the same fault spans more pixels: it
+  lowers the score less surely there, and blur is seldom named.
 - Faults were learnt from synthetic ones; real ones of other kinds (flare, rolling shutter, dead pixels) show
   in the quality at best, never as a reason.
 - Not for decisions about people, nor for medical or forensic pictures.

@@ -32,7 +32,8 @@ _BUDGETS = {
     "pair_flips": "share of gate decisions in which the two encodings differ",
 }
 _DATA = (
-    "BIQ2021 (N. Ahmed, S. Asif, arXiv 2202.03879): photographs with human MOS, a part of its training split",
+    "BIQ2021 (N. Ahmed, S. Asif, arXiv 2202.03879): photographs of 512x512 with human MOS, a part of its "
+    "training split",
     "synthetic camera faults on clean photographs of the same set",
 )
 _LICENCES = (
