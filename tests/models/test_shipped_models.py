@@ -80,7 +80,7 @@ def test_known_faults_lower_the_score_and_are_named(model: str, shared: Path) ->
     scorer = BundleModel(model, threads=1)
     (response,) = fault_response([scorer], pictures)
     falling = dict(response.falling)
-    # The weakest: 0.7 stops more light makes a dark photograph no worse to these models (docs/training.md).
+    # The weakest: where highlights hardly clip, these models see no loss (docs/training.md).
     assert falling.pop("over_exposure") >= 0.7
     assert min(falling.values()) >= 0.9
     assert np.mean(list(response.named.values())) >= 0.6
