@@ -83,8 +83,8 @@ def _options(threads: int) -> Any:
     # More than one thread is asked for to get one frame's score sooner. Inside a call its threads spin
     # from operator to operator: a second thread that does not gains little. After the call they stop at
     # once; by default they spin on, which took 15 ms of processor time after every frame, 0.06 ms so.
-    # leaf-m, ONNX Runtime 1.32, two x86-64 cores, back to back, least of 120 runs: one thread 13.5 ms; two that
-    # stop so 7.3, that spin on 7.0, that never spin 8.0. One thread has nothing to spin.
+    # leaf-m, ONNX Runtime 1.32, two x86-64 cores, back to back, least of 120 runs: one thread 13.5 ms; two
+    # that stop so 7.3, that spin on 7.0, that never spin 8.0. One thread has nothing to spin.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
