@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,15 +44,20 @@ def test_y4m_through_a_pipe(tiny_bundle, clip):
     assert [json.loads(line)["frame"] for line in out.splitlines()] == list(range(8))
 
 
+@contextmanager
+def piped(bundle, clip, out):
+    """Scoring of a clip from a pipe that stays open."""
+    with process("--model", bundle, "-", "--matrix", "bt709", "--output", out, stdin=subprocess.PIPE) as job:
+        job.stdin.write(clip.read_bytes())
+        job.stdin.flush()
+        yield job
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_on_a_pipe_that_says_no_more(tiny_bundle, clip, tmp_path, number):
     out = tmp_path / "s.csv"
     part = tmp_path / "s.csv.part"
-    with process(
-        "--model", tiny_bundle, "-", "--matrix", "bt709", "--output", out, stdin=subprocess.PIPE
-    ) as job:
-        job.stdin.write(clip.read_bytes())
-        job.stdin.flush()
+    with piped(tiny_bundle, clip, out) as job:
         deadline = time.monotonic() + 30
         while not (part.exists() and part.read_text().count("\n") >= 9) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -65,11 +71,7 @@ def test_interrupted_on_a_pipe_that_says_no_more(tiny_bundle, clip, tmp_path, nu
 
 def test_killed_leaves_no_finished_file(tiny_bundle, clip, tmp_path):
     out = tmp_path / "s.csv"
-    with process(
-        "--model", tiny_bundle, "-", "--matrix", "bt709", "--output", out, stdin=subprocess.PIPE
-    ) as job:
-        job.stdin.write(clip.read_bytes())
-        job.stdin.flush()
+    with piped(tiny_bundle, clip, out) as job:
         deadline = time.monotonic() + 30
         while not (tmp_path / "s.csv.part").exists() and time.monotonic() < deadline:
             time.sleep(0.02)
