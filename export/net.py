@@ -111,7 +111,8 @@ def _array(values: object) -> Array:
 def _conv(name: str, source: str, module: Conv) -> Layer:
     conv = module.conv
     # the explicit padding of TensorFlow's SAME, at the end only, becomes the convolution's own
-    pads = (0, 0, 1, 1) if module.pad_end else (int(conv.padding[0]),) * 4
+    before, after = (int(conv.padding[0]),) * 2 if module.pad is None else (module.pad, module.pad + 1)
+    pads = (before, before, after, after)
     if conv.bias is None:
         raise ValueError(f"{name}: expected a convolution with a bias")
     return Layer(

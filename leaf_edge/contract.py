@@ -20,6 +20,10 @@ MOS_SCALE = "acr5"
 MOS_SCALE_VERSION = 1
 """The score ABI: a gate threshold means the same for every model that states this version."""
 
+LEVELS: tuple[str, ...] = ("excellent", "good", "fair", "poor", "bad")
+LEVEL_MOS: tuple[float, ...] = (5.0, 4.0, 3.0, 2.0, 1.0)
+"""The five levels of a teacher's judgment and their MOS (the scale's own category names)."""
+
 INPUT_NAME = "views"
 """Student input: uint8 [N, 2, 3, 224, 224], view G then F, RGB planes; normalisation is in the graph."""
 OUTPUT_NAMES: tuple[str, ...] = ("mos", "spread", "faults")

@@ -2,14 +2,15 @@
 
 ReLU6 throughout, no squeeze-and-excitation, no batch normalisation (its affine form is folded into the
 convolutions of the initial weights), so that what is trained is what is quantised. Architecture:
-MobileNetV2 (Sandler et al., 2018, arXiv 1801.04381), table 2, with TensorFlow's SAME padding.
+MobileNetV2 (Sandler et al., 2018, arXiv 1801.04381), table 2, or EfficientNet-Lite (Tan and Le, 2019,
+arXiv 1905.11946, table 1, without squeeze-and-excitation and with ReLU6), with TensorFlow's SAME padding.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,16 +18,38 @@ from torch.nn import functional as F
 
 from leaf_edge.contract import FAULTS
 
-# (output channels, stride) of the 17 inverted residual blocks at width 1.0
-_BLOCKS = (
-    *((16, 1),),
-    *((24, 2), (24, 1)),
-    *((32, 2), (32, 1), (32, 1)),
-    *((64, 2), (64, 1), (64, 1), (64, 1)),
-    *((96, 1), (96, 1), (96, 1)),
-    *((160, 2), (160, 1), (160, 1)),
-    *((320, 1),),
+class Stage(NamedTuple):
+    """Blocks of one resolution: output channels at width 1.0, stride of the first, how many, kernel."""
+
+    channels: int
+    stride: int
+    blocks: int
+    kernel: int = 3
+
+
+_MOBILENET = (
+    Stage(16, 1, 1),
+    Stage(24, 2, 2),
+    Stage(32, 2, 3),
+    Stage(64, 2, 4),
+    Stage(96, 1, 3),
+    Stage(160, 2, 3),
+    Stage(320, 1, 1),
 )
+_EFFICIENTNET_LITE2 = (
+    Stage(16, 1, 1),
+    Stage(24, 2, 3),
+    Stage(48, 2, 3, 5),
+    Stage(88, 2, 4),
+    Stage(120, 1, 4, 5),
+    Stage(208, 2, 5, 5),
+    Stage(352, 1, 1),
+)
+BACKBONES: dict[str, tuple[Stage, ...]] = {
+    "mobilenetv2": _MOBILENET,
+    "efficientnet-lite2": _EFFICIENTNET_LITE2,
+}
+"""Stages of the backbones that a student can have."""
 
 
 def _round8(channels: float) -> int:
@@ -39,7 +62,7 @@ def _round8(channels: float) -> int:
 class StudentConfig:
     """Shape of a student; stored in its checkpoints.
 
-    width: multiplies the residual stream's channels. expansion: hidden channels of each block, as
+    backbone: of `BACKBONES`. width: multiplies the residual stream's channels. expansion: hidden channels of each block, as
     a multiple of its input (6 in MobileNetV2). head: channels of the last 1x1 convolution, for
     each view. joint: units of the layer that joins both views. views: which views are used
     ("both", or "global" or "fragments" for ablations; the features of the other are zero).
@@ -50,8 +73,11 @@ class StudentConfig:
     head: int = 1280
     joint: int = 256
     views: str = "both"
+    backbone: str = "mobilenetv2"
 
     def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"backbone is {self.backbone!r}; expected one of: {', '.join(BACKBONES)}")
         if self.views not in ("both", "global", "fragments"):
             raise ValueError(f"views is {self.views!r}; expected both, global or fragments")
         if not (0 < self.width <= 4 and 0 < self.expansion <= 12 and self.head > 0 and self.joint > 0):
@@ -65,19 +91,26 @@ class Conv(nn.Module):
         self, cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1, linear: bool = False
     ) -> None:
         super().__init__()
-        # an even input with stride 2 needs one row and column, at the bottom and right only
-        self.pad_end = kernel > 1 and stride == 2
-        padding = 0 if self.pad_end else kernel // 2
+        # SAME padding of an even input with stride 2 is one less before than after
+        self.pad = (kernel - stride) // 2 if kernel > 1 and stride == 2 else None
+        padding = kernel // 2 if self.pad is None else 0
         self.conv = nn.Conv2d(cin, cout, kernel, stride, padding, groups=groups)
         self.linear = linear
+        # oneDNN's bfloat16 weight gradient of a 5x5 depthwise convolution takes four times as long as float32's
+        self.wide = groups > 1 and kernel > 3
         # He et al., 2015: without batch normalisation only this keeps a signal through the depth
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="linear" if linear else "relu")
         nn.init.zeros_(bias_of(self))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.pad_end:
-            x = F.pad(x, (0, 1, 0, 1))
-        y: Tensor = self.conv(x)
+        if self.pad is not None:
+            x = F.pad(x, (self.pad, self.pad + 1, self.pad, self.pad + 1))
+        y: Tensor
+        if self.wide and torch.is_grad_enabled():
+            with torch.autocast("cpu", enabled=False):
+                y = self.conv(x.float())
+        else:
+            y = self.conv(x)
         return y if self.linear else F.relu6(y)
 
 
@@ -89,12 +122,12 @@ def bias_of(layer: Conv) -> Tensor:
 
 
 class Block(nn.Module):
-    """Inverted residual: expand 1x1, depthwise 3x3, project 1x1 (linear), and the input where it fits."""
+    """Inverted residual: expand 1x1, depthwise, project 1x1 (linear), and the input where it fits."""
 
-    def __init__(self, cin: int, cout: int, stride: int, hidden: int) -> None:
+    def __init__(self, cin: int, cout: int, stride: int, hidden: int, kernel: int = 3) -> None:
         super().__init__()
         self.expand = Conv(cin, hidden, 1) if hidden != cin else None
-        self.dw = Conv(hidden, hidden, 3, stride, groups=hidden)
+        self.dw = Conv(hidden, hidden, kernel, stride, groups=hidden)
         self.project = Conv(hidden, cout, 1, linear=True)
         self.residual = stride == 1 and cin == cout
 
@@ -123,13 +156,14 @@ class Student(nn.Module):
         self.config = config = config or StudentConfig()
         stream = _round8(32 * config.width)
         self.stem = Conv(3, stream, 3, 2)
-        blocks = []
-        for number, (channels, stride) in enumerate(_BLOCKS):
-            cout = _round8(channels * config.width)
-            # MobileNetV2's first block has no expansion
-            hidden = stream if number == 0 else _round8(stream * config.expansion)
-            blocks.append(Block(stream, cout, stride, hidden))
-            stream = cout
+        blocks: list[Block] = []
+        for stage in BACKBONES[config.backbone]:
+            cout = _round8(stage.channels * config.width)
+            for number in range(stage.blocks):
+                # the first block of all has no expansion
+                hidden = _round8(stream * config.expansion) if blocks else stream
+                blocks.append(Block(stream, cout, 1 if number else stage.stride, hidden, stage.kernel))
+                stream = cout
         self.blocks = nn.ModuleList(blocks)
         self.head = Conv(stream, config.head, 1)
         self.dropout = nn.Dropout(0.2)
