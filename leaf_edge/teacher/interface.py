@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -64,6 +64,29 @@ class Teacher(Protocol):
 
     def close(self) -> None:
         """Gives back connections and memory."""
+        ...
+
+
+CleanLookup = Callable[[str], Rgb]
+"""SHA-256 of a clean picture to its pixels, uint8 [height, width, 3]. Raises `KeyError`, `ValueError` or
+`OSError` where it cannot be had."""
+
+
+@runtime_checkable
+class NeedsClean(Protocol):
+    """A teacher that compares synthetic versions with the clean pictures that they were made of."""
+
+    def with_clean(self, lookup: CleanLookup) -> None:
+        """Where the clean pictures come from; set it before the first judgment."""
+        ...
+
+
+@runtime_checkable
+class KnowsFaults(Protocol):
+    """A teacher that knows the camera faults of a picture."""
+
+    def fault_severities(self, picture: Picture) -> tuple[float, ...] | None:
+        """Severities 0..1 in the order of `contract.FAULTS`; None where it does not know them."""
         ...
 
 
