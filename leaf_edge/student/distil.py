@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leaf_edge.student.losses import fidelity
+from leaf_edge.student.losses import ORDER_GAIN, fidelity
 from leaf_edge.student.network import Prediction, Student
 
 
@@ -46,6 +46,13 @@ class Teachers:
             torch.stack([torch.sigmoid(p.fault_logits.float()) for p in told]).mean(0),
             told[0].features.float(),
         )
+
+
+def in_order(quality: Tensor, severity: Tensor) -> Tensor:
+    """A teacher's quality of chains [C, K], lowered where it does not fall by ORDER_GAIN x severity: that a
+    picture with more of a fault is worse is known better than any teacher judges it."""
+    lifted = quality + ORDER_GAIN * severity
+    return torch.cummin(lifted, dim=1).values - ORDER_GAIN * severity
 
 
 def losses(prediction: Prediction, taught: Taught) -> Iterator[tuple[str, Tensor]]:

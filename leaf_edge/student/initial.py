@@ -14,7 +14,6 @@ from torch import Tensor
 
 from leaf_edge.student.network import Student
 
-
 _BATCH_NORM_EPSILON = 1e-3  # of EfficientNet's
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from leaf_edge.contract import FAULTS
 
+
 class Stage(NamedTuple):
     """Blocks of one resolution: output channels at width 1.0, stride of the first, how many, kernel."""
 
@@ -62,10 +63,10 @@ def _round8(channels: float) -> int:
 class StudentConfig:
     """Shape of a student; stored in its checkpoints.
 
-    backbone: of `BACKBONES`. width: multiplies the residual stream's channels. expansion: hidden channels of each block, as
-    a multiple of its input (6 in MobileNetV2). head: channels of the last 1x1 convolution, for
-    each view. joint: units of the layer that joins both views. views: which views are used
-    ("both", or "global" or "fragments" for ablations; the features of the other are zero).
+    backbone: of `BACKBONES`. width: multiplies the residual stream's channels. expansion: hidden
+    channels of each block, as a multiple of its input (6 in MobileNetV2). head: channels of the last
+    1x1 convolution, for each view. joint: units of the layer that joins both views. views: which views
+    are used ("both", or "global" or "fragments" for ablations; the features of the other are zero).
     """
 
     width: float = 1.0
@@ -96,7 +97,7 @@ class Conv(nn.Module):
         padding = kernel // 2 if self.pad is None else 0
         self.conv = nn.Conv2d(cin, cout, kernel, stride, padding, groups=groups)
         self.linear = linear
-        # oneDNN's bfloat16 weight gradient of a 5x5 depthwise convolution takes four times as long as float32's
+        # oneDNN's weight gradient of a 5x5 depthwise convolution is four times slower in bfloat16
         self.wide = groups > 1 and kernel > 3
         # He et al., 2015: without batch normalisation only this keeps a signal through the depth
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="linear" if linear else "relu")

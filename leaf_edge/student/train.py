@@ -285,7 +285,12 @@ class Run:
             known = torch.from_numpy(batch.faults)
             yield "faults", 2 * F.binary_cross_entropy_with_logits(logits[rated:chained], known)
         if self.teachers is not None:
-            yield from distil.losses(prediction, self.teachers(views))
+            taught = self.teachers(views)
+            if len(batch.severity):
+                severity = torch.from_numpy(batch.severity)
+                chains = taught.mos[rated:chained].reshape(severity.shape)
+                taught.mos[rated:chained] = distil.in_order(chains, severity).flatten()
+            yield from distil.losses(prediction, taught)
 
     def _end_epoch(self, epoch: int, means: dict[str, float], validation: Validation, seconds: float) -> None:
         student = self.averaged()

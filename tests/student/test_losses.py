@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from leaf_edge.student import losses
+from leaf_edge.student.distil import in_order
 
 
 def test_fidelity_rewards_the_right_order() -> None:
@@ -45,3 +46,13 @@ def test_chain_order_is_satisfied_by_a_steep_fall_only() -> None:
     flat = losses.chain_order(torch.full((1, 4), 0.5), severity)
     rising = losses.chain_order(severity, severity)
     assert 0 < flat < rising
+
+
+def test_a_teacher_that_misorders_a_chain_is_corrected_downwards_only() -> None:
+    severity = torch.tensor([[0.0, 0.2, 0.4, 1.0]])
+    told = torch.tensor([[0.7, 0.75, 0.3, 0.35]])
+    mended = in_order(told, severity)
+    assert (mended <= told).all() and mended[0, 0] == told[0, 0] and mended[0, 2] == told[0, 2]
+    falls = -mended.diff(dim=1) / severity.diff(dim=1)
+    assert (falls >= losses.ORDER_GAIN - 1e-5).all()
+    assert torch.allclose(in_order(mended, severity), mended)

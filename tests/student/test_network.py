@@ -85,6 +85,60 @@ def test_imagenet_weights_must_fit(tmp_path: Path) -> None:
         load_imagenet(Student(), tmp_path / "cut.safetensors")
 
 
+def test_efficientnet_weights_are_folded_with_their_own_normalisation(tmp_path: Path) -> None:
+    """The first layers against the unfolded network, on pixels normalised as it was trained."""
+    config = StudentConfig(backbone="efficientnet-lite2")
+    torch.manual_seed(2)
+    student, data = Student(config), dict[str, torch.Tensor]()
+
+    def layer(conv: str, norm: str, like: torch.Tensor) -> None:
+        data[conv + ".weight"] = torch.randn_like(like) / like[0].numel() ** 0.5
+        for name, low in (("weight", 0.5), ("bias", -1.0), ("running_mean", -1.0), ("running_var", 0.1)):
+            data[f"{norm}.{name}"] = low + torch.rand(len(like))
+
+    layer("_conv_stem", "_bn0", student.stem.conv.weight)
+    for i, block in enumerate(student.inverted_residuals()):
+        if block.expand is not None:
+            layer(f"_blocks.{i}._expand_conv", f"_blocks.{i}._bn0", block.expand.conv.weight)
+        layer(f"_blocks.{i}._depthwise_conv", f"_blocks.{i}._bn1", block.dw.conv.weight)
+        layer(f"_blocks.{i}._project_conv", f"_blocks.{i}._bn2", block.project.conv.weight)
+    layer("_conv_head", "_bn1", student.head.conv.weight)
+    torch.save(data, tmp_path / "lite.pth")
+    load_imagenet(student, tmp_path / "lite.pth")
+
+    def unfolded(x: torch.Tensor, conv: str, norm: str, **how: int) -> torch.Tensor:
+        y = torch.nn.functional.conv2d(x, data[conv + ".weight"], **how)
+        statistics = (data[f"{norm}.{n}"] for n in ("running_mean", "running_var", "weight", "bias"))
+        return torch.nn.functional.batch_norm(y, *statistics, eps=1e-3)
+
+    # away from the border, where both pad with their own zero
+    pixels = torch.randint(0, 256, (1, 3, 32, 32))
+    theirs = unfolded((pixels - 127) / 128, "_conv_stem", "_bn0", stride=2).clamp(0, 6)
+    mine = student.stem((pixels - 128) / 127.5)
+    assert torch.allclose(mine[..., :15, :15], theirs[..., :15, :15], atol=1e-4)
+    at = "_blocks.0."
+    deep = unfolded(theirs, at + "_depthwise_conv", at + "_bn1", groups=32).clamp(0, 6)
+    deep = unfolded(deep, at + "_project_conv", at + "_bn2")
+    assert torch.allclose(student.blocks[0](mine)[..., 1:14, 1:14], deep[..., :13, :13], atol=1e-3)
+    with pytest.raises(ValueError, match=r"no '_bn0\.running_var'"):
+        del data["_bn0.running_var"]
+        torch.save(data, tmp_path / "cut.pth")
+        load_imagenet(student, tmp_path / "cut.pth")
+
+
+def test_wide_depthwise_convolutions_train_in_float32_and_infer_the_same() -> None:
+    torch.manual_seed(0)
+    student, batch = Student(StudentConfig(0.25, 2, 32, 16, backbone="efficientnet-lite2")), views(2)
+    student.eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        trained = student.predict(batch).mos
+        with torch.no_grad():
+            inferred = student.predict(batch).mos
+    assert torch.allclose(trained.float(), inferred.float(), atol=0.05)
+    trained.float().sum().backward()
+    assert student.blocks[5].dw.conv.weight.grad is not None  # type: ignore
+
+
 def test_checkpoint_round_trip_and_other_files(tmp_path: Path) -> None:
     student = Student(TINY).eval()
     save_checkpoint(tmp_path / "a.pt", student, note="x")
@@ -97,7 +151,9 @@ def test_checkpoint_round_trip_and_other_files(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "b.pt")
 
 
-@pytest.mark.parametrize("bad", [{"views": "none"}, {"width": 0}, {"expansion": 99}, {"head": 0}])
+@pytest.mark.parametrize(
+    "bad", [{"views": "none"}, {"width": 0}, {"backbone": "vgg"}, {"expansion": 99}, {"head": 0}]
+)
 def test_bad_configurations_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         StudentConfig(**bad)  # type: ignore[arg-type]
