@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaf_edge.teacher.judgment import PairJudgment, PointJudgment
+from leaf_edge.teacher.rows import PictureRow
 
 Rgb = NDArray[np.uint8]
 
@@ -87,6 +88,25 @@ class KnowsFaults(Protocol):
 
     def fault_severities(self, picture: Picture) -> tuple[float, ...] | None:
         """Severities 0..1 in the order of `contract.FAULTS`; None where it does not know them."""
+        ...
+
+
+@runtime_checkable
+class Expanding(Protocol):
+    """A teacher that judges versions which it makes of clean pictures itself."""
+
+    def expand(self, rows: Sequence[PictureRow], seed: int) -> list[PictureRow]:
+        """Synthetic versions of clean pictures: rows with a recipe, and the source, frame and size of their
+        clean picture. The same row and seed give the same versions, whatever else is in `rows`."""
+        ...
+
+
+@runtime_checkable
+class KnowsFaults(Protocol):
+    """A teacher that knows what is wrong with a picture."""
+
+    def fault_severities(self, picture: Picture) -> tuple[float, ...]:
+        """Severities of `contract.FAULTS`, 0..1, in their order. Raises ValueError where it does not know."""
         ...
 
 

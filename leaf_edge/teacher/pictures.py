@@ -158,6 +158,6 @@ class PictureReader:
 
 
 def open_picture(row: PictureRow, root: Path | None = None) -> Picture:
-    """The picture of one row. Raises `SourceError`. For many, of a clip above all, `PictureReader` is faster."""
+    """The picture of one row. Raises `SourceError`. `PictureReader` is faster for many."""
     with PictureReader(root) as reader:
         return reader.read(row)
