@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leaf_edge.bundle import Curve
+from leaf_edge.calibration.curve_shapes import MIN_SLOPE, SHAPES, Floats, Map, Shape, fit_shape
 from leaf_edge.calibration.errors import CalibrationError
 from leaf_edge.contract import MOS_MAX, MOS_MIN
 
-Floats = NDArray[np.float64]
-Shape = Literal["line", "logistic", "knots5", "knots9"]
-SHAPES: tuple[Shape, ...] = ("line", "logistic", "knots5", "knots9")
-"""From the simplest. line: two parameters. logistic: four (VQEG, as in ITU-T P.1401 annex A, with
-free ends). knotsK: a monotone piecewise-linear curve with K knots at quantiles of the raw scores."""
+Folds = Sequence[NDArray[np.intp]]
+"""Positions of the labels of each fold; together they are all labels, once each."""
 KNOTS = 33
 """Of the fitted part; the tails have their own."""
 MIN_LABELS = 10
-_FOLDS = 5
-_MIN_SLOPE = 1e-3
-"""In MOS over the raw range: the curve never falls and never stalls, so that ranks survive it."""
+FOLDS = 5
 _TAIL = 0.25
 """MOS from an end of the scale where the fit hands over to a tail that never reaches it."""
 
@@ -33,48 +30,96 @@ def fit_curve(raw: NDArray[Any], mos: NDArray[Any], shape: Shape | None = None) 
     shape: one of `SHAPES`; by default `choose_shape`. The curve rises strictly, far beyond the scores
     that were fitted too, and stays inside 1..5.
     Raises `CalibrationError` for fewer than `MIN_LABELS` labels, values that are not finite or outside of
-    1..5, scores that are all alike, or scores that fall as MOS rises.
+    1..5, scores or MOS that are all alike, or scores that fall as MOS rises.
     """
-    x, y = _checked(raw, mos)
-    return _sampled(_fit(shape or choose_shape(x, y), x, y), x)
+    x, y = checked(raw, mos)
+    return _sampled(fit_shape(shape or choose_shape(x, y), x, y), x)
+
+
+@dataclass(frozen=True)
+class ShapeError:
+    """Held-out error of one shape. rmse: in MOS. gap: its mean squared error above the best one's; error: the
+    standard error of that gap. near: whether the gap is within it."""
+
+    shape: Shape
+    rmse: float
+    gap: float
+    error: float
+
+    @property
+    def near(self) -> bool:
+        return self.gap <= self.error
+
+
+@dataclass(frozen=True)
+class ShapeChoice:
+    """shape: the one to take. table: every shape's held-out error, simplest first."""
+
+    shape: Shape
+    table: tuple[ShapeError, ...]
+    labels: int
+
+    @property
+    def why(self) -> str:
+        """The rule and the figures that it went by, in two sentences."""
+        best = min(self.table, key=lambda row: row.gap)
+        errors = ", ".join(f"{row.shape} {row.rmse:.3f}" for row in self.table)
+        chosen = next(row for row in self.table if row.shape == self.shape)
+        why = (
+            f"{self.shape} has the least held-out error, and no simpler shape is within a standard error of it"
+            if chosen == best
+            else f"{self.shape} is the simplest shape within one standard error of the best, {best.shape}"
+        )
+        return f"{why}. Held-out RMSE in MOS with {self.labels} labels: {errors}."
+
+
+def compare_shapes(raw: NDArray[Any], mos: NDArray[Any], folds: Folds | None = None) -> ShapeChoice:
+    """The simplest shape whose cross-validated squared error is within one standard error of the best.
+
+    The standard error is that of the paired difference (Hastie, Tibshirani and Friedman, The Elements of
+    Statistical Learning, 2nd ed., section 7.10, where it is of the error itself). folds: by default 5, at
+    random. Raises as `fit_curve`.
+    """
+    x, y = checked(raw, mos)
+    folds = folds or random_folds(len(x))
+    squared = {s: (held_out_mos(x, y, s, folds) - y) ** 2 for s in SHAPES}
+    best = min(SHAPES, key=lambda s: squared[s].mean())
+    table = []
+    for s in SHAPES:
+        gap = squared[s] - squared[best]
+        rmse = float(np.sqrt(squared[s].mean()))
+        table.append(ShapeError(s, rmse, float(gap.mean()), float(gap.std() / np.sqrt(len(gap)))))
+    return ShapeChoice(next(row.shape for row in table if row.near), tuple(table), len(x))
 
 
 def choose_shape(raw: NDArray[Any], mos: NDArray[Any]) -> Shape:
-    """The simplest shape whose 5-fold cross-validated RMSE is within one standard error of the best."""
-    x, y = _checked(raw, mos)
-    squared = {s: _held_out(s, x, y) for s in SHAPES}
-    best = min(SHAPES, key=lambda s: squared[s].mean())
-    for s in SHAPES:
-        gap = squared[s] - squared[best]
-        if gap.mean() <= gap.std() / np.sqrt(len(gap)):
-            return s
-    return best
+    """The shape of `compare_shapes`."""
+    return compare_shapes(raw, mos).shape
 
 
-def held_out_mos(raw: NDArray[Any], mos: NDArray[Any], shape: Shape) -> Floats:
-    """MOS of each frame by a curve that has not seen its label: 5 folds, [n]."""
-    x, y = _checked(raw, mos)
+def held_out_mos(raw: NDArray[Any], mos: NDArray[Any], shape: Shape, folds: Folds | None = None) -> Floats:
+    """MOS of each frame by a curve that has not seen its label, nor any of its fold: [n]. folds: by default
+    5, at random."""
+    x, y = checked(raw, mos)
     out = np.empty_like(y)
-    for fold in _folds(len(x)):
+    for fold in folds or random_folds(len(x)):
         seen = np.setdiff1d(np.arange(len(x)), fold)
-        out[fold] = np.clip(_fit(shape, x[seen], y[seen])(x[fold]), MOS_MIN, MOS_MAX)
+        out[fold] = np.clip(fit_shape(shape, x[seen], y[seen])(x[fold]), MOS_MIN, MOS_MAX)
     return out
 
 
-def _held_out(shape: Shape, x: Floats, y: Floats) -> Floats:
-    return (held_out_mos(x, y, shape) - y) ** 2
+def random_folds(n: int, count: int = FOLDS) -> list[NDArray[np.intp]]:
+    """The same folds for the same n."""
+    return np.array_split(np.random.default_rng(0).permutation(n), min(count, n))
 
 
-def _folds(n: int) -> list[NDArray[np.intp]]:
-    return np.array_split(np.random.default_rng(0).permutation(n), min(_FOLDS, n))
-
-
-def _checked(raw: NDArray[Any], mos: NDArray[Any]) -> tuple[Floats, Floats]:
+def checked(raw: NDArray[Any], mos: NDArray[Any], least: int = MIN_LABELS) -> tuple[Floats, Floats]:
+    """Both as float64. Raises `CalibrationError` where they cannot be calibrated on (see `fit_curve`)."""
     x, y = np.asarray(raw, np.float64), np.asarray(mos, np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         raise CalibrationError(f"expected one MOS for each raw score; found shapes {x.shape} and {y.shape}")
-    if len(x) < MIN_LABELS:
-        raise CalibrationError(f"a curve needs at least {MIN_LABELS} labels; found {len(x)}")
+    if len(x) < least:
+        raise CalibrationError(f"a curve needs at least {least} labels; found {len(x)}")
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise CalibrationError("raw scores and MOS must be finite")
     if y.min() < MOS_MIN or y.max() > MOS_MAX:
@@ -83,86 +128,14 @@ def _checked(raw: NDArray[Any], mos: NDArray[Any]) -> tuple[Floats, Floats]:
         )
     if np.ptp(x) < 1e-6:
         raise CalibrationError("all raw scores are alike: the model does not tell these frames apart")
+    if np.ptp(y) < 1e-6:
+        raise CalibrationError(f"all MOS are {y[0]:g}: rate frames of good and of bad quality")
     if np.polyfit(x, y, 1)[0] <= 0:
         raise CalibrationError("raw scores fall as MOS rises: labels or model are the wrong way round")
     return x, y
 
 
-def _fit(shape: Shape, x: Floats, y: Floats) -> Callable[[Floats], Floats]:
-    if shape == "line":
-        slope, offset = np.polyfit(x, y, 1)
-        return lambda v: slope * v + offset
-    if shape == "logistic":
-        return _logistic(x, y)
-    return _knots(x, y, int(shape.removeprefix("knots")))
-
-
-def _logistic(x: Floats, y: Floats) -> Callable[[Floats], Floats]:
-    """lo + (hi - lo) / (1 + exp(-(v - middle) / width)), least squares by Levenberg and Marquardt.
-
-    Parameters are lo, log(hi - lo), middle, log(width), so that any step keeps the curve rising.
-    """
-
-    def curve(p: Floats, v: Floats) -> Floats:
-        z = np.clip((v - p[2]) / np.exp(p[3]), -60, 60)
-        height: Floats = p[0] + np.exp(p[1]) / (1 + np.exp(-z))
-        return height
-
-    spread = np.ptp(y) + 0.1
-    p = np.array([y.min() - 0.05, np.log(spread), np.median(x), np.log(np.ptp(x) / 4)])
-    damping, error = 1e-2, float(((curve(p, x) - y) ** 2).sum())
-    for _ in range(200):
-        steps = 1e-6 * np.eye(4)
-        jacobian = np.stack([(curve(p + s, x) - curve(p - s, x)) / 2e-6 for s in steps], axis=1)
-        gradient = jacobian.T @ (curve(p, x) - y)
-        normal = jacobian.T @ jacobian
-        # bounds: ends at most a scale beyond 1..5, width at most ten raw ranges
-        ridge = damping * (np.diag(np.diag(normal)) + 1e-9 * np.eye(4))
-        trial = p - np.linalg.solve(normal + ridge, gradient)
-        trial[0] = np.clip(trial[0], MOS_MIN - 4, MOS_MAX)
-        trial[1] = np.clip(trial[1], np.log(0.1), np.log(12))
-        trial[3] = np.clip(trial[3], np.log(np.ptp(x) / 50), np.log(10 * np.ptp(x)))
-        new = float(((curve(trial, x) - y) ** 2).sum())
-        if new < error:
-            done = error - new < 1e-9 * error
-            p, error, damping = trial, new, damping / 5
-            if done:
-                break
-        else:
-            damping *= 5
-            if damping > 1e8:
-                break
-    return lambda v: curve(p, v)
-
-
-def _knots(x: Floats, y: Floats, count: int) -> Callable[[Floats], Floats]:
-    """Least squares over non-negative rises between knots at quantiles of `x`."""
-    knots = np.unique(np.quantile(x, np.linspace(0, 1, count)))
-    steps = np.clip((x[:, None] - knots[:-1]) / np.diff(knots), 0, 1)
-    # cyclic coordinate descent; with at most 8 rises it settles within these sweeps
-    rises, offset = np.full(len(knots) - 1, np.ptp(y) / (len(knots) - 1)), float(y.mean())
-    power = (steps**2).sum(0)
-    rest = y - offset - steps @ rises
-    for _ in range(400):
-        shift = float(rest.mean())
-        offset, rest = offset + shift, rest - shift
-        for k in range(len(rises)):
-            new = max(_MIN_SLOPE, rises[k] + steps[:, k] @ rest / power[k])
-            rest -= (new - rises[k]) * steps[:, k]
-            rises[k] = new
-    heights = offset + np.concatenate([[0.0], np.cumsum(rises)])
-    slopes = rises / np.diff(knots)
-
-    def curve(v: Floats) -> Floats:
-        below = np.minimum(v - knots[0], 0) * slopes[0]  # the end pieces go on
-        above = np.maximum(v - knots[-1], 0) * slopes[-1]
-        height: Floats = np.interp(v, knots, heights) + below + above
-        return height
-
-    return curve
-
-
-def _sampled(curve: Callable[[Floats], Floats], x: Floats) -> Curve:
+def _sampled(curve: Map, x: Floats) -> Curve:
     """Knots where the curve is inside the scale, within a quarter of a raw range of `x`, and tails.
 
     A tail goes on with the slope of its end and nears the end of the scale without reaching it, as a
@@ -176,10 +149,10 @@ def _sampled(curve: Callable[[Floats], Floats], x: Floats) -> Curve:
         raise CalibrationError("the fitted curve leaves the scale of 1 to 5 at once; check the labels")
     raw = np.linspace(dense[inside[0]], dense[inside[-1]], KNOTS)
     mos = np.clip(curve(raw), MOS_MIN + _TAIL, MOS_MAX - _TAIL)
-    floor = _MIN_SLOPE * np.arange(KNOTS) / KNOTS
+    floor = MIN_SLOPE * np.arange(KNOTS) / KNOTS
     mos = np.maximum.accumulate(mos - floor) + floor
     mos -= max(0.0, mos[-1] - (MOS_MAX - _TAIL))
-    least = _MIN_SLOPE / span
+    least = MIN_SLOPE / span
     low_raw, low = _tail(mos[0] - MOS_MIN, max(least, (mos[1] - mos[0]) / (raw[1] - raw[0])))
     high_raw, high = _tail(MOS_MAX - mos[-1], max(least, (mos[-1] - mos[-2]) / (raw[-1] - raw[-2])))
     return Curve(

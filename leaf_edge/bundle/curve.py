@@ -74,12 +74,15 @@ class Interval:
     coverage: share of frames whose true MOS the interval should hold, 0 to 1, ends excluded.
     quantile: half-width in units of the spread, from split conformal calibration; 0 or more.
     floor: least half-width in MOS; 0 or more.
+    spread_cap: a larger spread counts as this one, in raw units, above 0: none larger was rated. None: no
+        cap.
     Raises ValueError where they are not.
     """
 
     coverage: float
     quantile: float
     floor: float
+    spread_cap: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.coverage < 1.0:
@@ -87,9 +90,13 @@ class Interval:
         for name, value in (("quantile", self.quantile), ("floor", self.floor)):
             if not (math.isfinite(value) and value >= 0.0):
                 raise ValueError(f"{name} must be a finite number of at least 0; found {value:g}")
+        if self.spread_cap is not None and not (math.isfinite(self.spread_cap) and self.spread_cap > 0.0):
+            raise ValueError(f"spread_cap must be a finite number above 0; found {self.spread_cap:g}")
 
     def half_width(self, spread: float) -> float:
         """Half-width in MOS for a spread in raw units (raw 0..1 spans MOS 1..5)."""
+        if self.spread_cap is not None:
+            spread = min(spread, self.spread_cap)
         return max(self.floor, self.quantile * spread * _SPAN)
 
     def __call__(self, mos: float, spread: float) -> tuple[float, float]:
@@ -98,5 +105,6 @@ class Interval:
         return max(MOS_MIN, mos - half), min(MOS_MAX, mos + half)
 
     def to_json(self) -> dict[str, Any]:
-        """As the manifest holds it."""
-        return {"coverage": self.coverage, "quantile": self.quantile, "floor": self.floor}
+        """As the manifest holds it; without a cap, without the field, as before there was one."""
+        fields = {"coverage": self.coverage, "quantile": self.quantile, "floor": self.floor}
+        return fields if self.spread_cap is None else {**fields, "spread_cap": self.spread_cap}

@@ -166,10 +166,11 @@ def _parse_curve(fields: Fields) -> Curve:
 
 
 def _parse_interval(fields: Fields) -> Interval:
-    interval = (fields.number("coverage"), fields.number("quantile"), fields.number("floor"))
+    numbers = (fields.number("coverage"), fields.number("quantile"), fields.number("floor"))
+    cap = fields.optional_number("spread_cap")
     fields.done()
     try:
-        return Interval(*interval)
+        return Interval(*numbers, cap)
     except ValueError as error:
         fail(fields.path("coverage"), "a conformal interval", str(error))
 

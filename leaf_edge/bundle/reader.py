@@ -80,6 +80,10 @@ class Fields:
         """A finite number, low to high."""
         return self._number(self.take(name), self.path(name), low, high)
 
+    def optional_number(self, name: str) -> float | None:
+        """A finite number, or None where the field is absent (null is refused)."""
+        return self.number(name) if name in self._members else None
+
     def numbers(self, name: str, low: float = -math.inf, high: float = math.inf) -> tuple[float, ...]:
         """A list of finite numbers, each low to high."""
         values = self.take_list(name)
