@@ -43,7 +43,7 @@ class Teacher(Protocol):
     """Judges pictures. Not thread-safe unless a teacher says so.
 
     name: kind and model, such as `transformers:InternVL3_5-8B`; with `version` (prompt wordings and their
-    parameters) it is the identity of a label in the store. batch: how many pictures or pairs it likes at once.
+    parameters) it is the identity of a label in the store. batch: pictures or pairs that it likes at once.
     """
 
     @property
@@ -93,20 +93,17 @@ class KnowsFaults(Protocol):
 
 @runtime_checkable
 class Expanding(Protocol):
-    """A teacher that judges versions which it makes of clean pictures itself."""
+    """A teacher that judges versions which it makes of clean pictures itself.
+
+    assume_clean: whether it judges a camera's own pictures, those without a recipe, too.
+    """
+
+    @property
+    def assume_clean(self) -> bool: ...
 
     def expand(self, rows: Sequence[PictureRow], seed: int) -> list[PictureRow]:
         """Synthetic versions of clean pictures: rows with a recipe, and the source, frame and size of their
         clean picture. The same row and seed give the same versions, whatever else is in `rows`."""
-        ...
-
-
-@runtime_checkable
-class KnowsFaults(Protocol):
-    """A teacher that knows what is wrong with a picture."""
-
-    def fault_severities(self, picture: Picture) -> tuple[float, ...]:
-        """Severities of `contract.FAULTS`, 0..1, in their order. Raises ValueError where it does not know."""
         ...
 
 
