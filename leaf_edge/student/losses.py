@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -52,3 +56,14 @@ def rated(mos: Tensor, spread: Tensor, target: Tensor) -> Tensor:
         + 0.5 * 2 * plcc(mos, target)
         + 0.1 * spread_nll(mos, spread, target)
     )
+
+
+def chains(
+    quality: Tensor, fault_logits: Tensor, severity: NDArray[np.float32], faults: NDArray[np.float32]
+) -> Iterator[tuple[str, Tensor]]:
+    """Terms of C synthetic chains: quality [C * K], fault_logits and faults [C * K, 8], severity [C, K]."""
+    if len(severity):
+        rising = torch.from_numpy(severity)
+        yield "order", 5 * chain_order(quality.reshape(rising.shape), rising)
+        known = torch.from_numpy(faults)
+        yield "faults", 2 * F.binary_cross_entropy_with_logits(fault_logits, known)

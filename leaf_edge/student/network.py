@@ -212,14 +212,18 @@ class Student(nn.Module):
             features,
         )
 
-    def predict(self, views: Tensor, frozen_blocks: int = 0) -> Prediction:
-        """views uint8 [N, 2, 3, 224, 224] to a `Prediction`."""
+    def pool(self, views: Tensor, frozen_blocks: int = 0) -> Tensor:
+        """views uint8 [N, 2, 3, 224, 224] to pooled features [N, 2, head]; of an unused view zeros."""
         if self.config.views == "both":
             pooled = self.backbone(views.reshape(-1, *views.shape[2:]), frozen_blocks)
-            return self.join(pooled.reshape(-1, 2, self.config.head))
+            return pooled.reshape(-1, 2, self.config.head)
         unused = self.config.views == "global"
         pooled = self.backbone(views[:, 1 - int(unused)], frozen_blocks)
-        return self.join(F.pad(pooled[:, None], (0, 0, 0, 1) if unused else (0, 0, 1, 0)))
+        return F.pad(pooled[:, None], (0, 0, 0, 1) if unused else (0, 0, 1, 0))
+
+    def predict(self, views: Tensor, frozen_blocks: int = 0) -> Prediction:
+        """views uint8 [N, 2, 3, 224, 224] to a `Prediction`."""
+        return self.join(self.pool(views, frozen_blocks))
 
     def forward(self, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         p = self.predict(views)

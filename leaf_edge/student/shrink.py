@@ -27,6 +27,11 @@ def shrink_from(small: Student, large: Student, views: NDArray[np.uint8]) -> Non
     views: uint8 [N, 2, 3, 224, 224], what both should agree on; hundreds of pictures for good
     weights. Equal sizes copy the network exactly. Raises ValueError for sizes that cannot be cut.
     """
+    if small.config.backbone != large.config.backbone:
+        raise ValueError(
+            f"{small.config.backbone} cannot be cut from {large.config.backbone}: name a teacher with the "
+            "student's backbone first"
+        )
     if small.config.width != large.config.width or small.config.expansion > large.config.expansion:
         raise ValueError(
             f"width {small.config.width}, expansion {small.config.expansion} cannot be cut from the larger "

@@ -1,33 +1,26 @@
-"""Training: photographs with MOS together with synthetic chains, or a larger student as a teacher too.
-
-The run is a function of its configuration: batches, dropout and schedule depend on (seed, step), so a
-run that was stopped goes on as if it had not been.
-"""
+"""Training: photographs with MOS together with synthetic chains, or a larger student as a teacher too."""
 
 from __future__ import annotations
 
-import json
-import math
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from leaf_edge.contract import mos_to_unit
 from leaf_edge.datasets.biq2021 import Sample
 from leaf_edge.evaluation.metrics import Agreement, agreement
 from leaf_edge.student import distil, losses
 from leaf_edge.student.data import Batch, Batches, read_rgb, views_of
-from leaf_edge.student.distil import Teachers
+from leaf_edge.student.distil import Taught, Teachers
+from leaf_edge.student.group import Group
 from leaf_edge.student.initial import load_imagenet
-from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
+from leaf_edge.student.network import Prediction, Student, StudentConfig, load_checkpoint
+from leaf_edge.student.run import Part, Progress, Run, Schedule
 from leaf_edge.student.shrink import shrink_from
 
 SIZES: dict[str, StudentConfig] = {
@@ -37,7 +30,6 @@ SIZES: dict[str, StudentConfig] = {
 }
 """The shipped sizes, 299 and 82 million multiply-adds a view, and a larger one to teach them."""
 
-SAVE_EVERY = 200  # steps
 SHRINK_PICTURES = 640
 """Pictures by which a student is cut from its teacher."""
 
@@ -80,17 +72,9 @@ class TrainConfig:
         """The network that this run trains."""
         return StudentConfig(**{**asdict(SIZES[self.size]), "views": self.views})
 
-
-@dataclass(frozen=True)
-class Progress:
-    """Told after every step: steps done of all, epoch from 1, mean loss of the epoch so far, and the
-    last validation (None before the first)."""
-
-    step: int
-    steps: int
-    epoch: int
-    loss: float
-    validation: Agreement | None
+    def schedule(self) -> Schedule:
+        """How this run optimises it."""
+        return Schedule(**{f.name: getattr(self, f.name) for f in fields(Schedule) if hasattr(self, f.name)})
 
 
 class Validation:
@@ -148,169 +132,43 @@ def initial_student(
     return student.channels_last()
 
 
-class Run:
-    """A training run in a folder: `last.pt` (to go on), `best.pt` (the result), `log.jsonl`.
+class Photographs:
+    """Objective: photographs with MOS and synthetic chains, and what trained students say of them."""
 
-    Raises ValueError where the folder holds a run with other settings.
-    """
+    extra = None
 
-    def __init__(
-        self, config: TrainConfig, folder: Path, student: Student, teachers: Teachers | None
-    ) -> None:
-        self.config, self.folder, self.student, self.teachers = config, folder, student, teachers
-        folder.mkdir(parents=True, exist_ok=True)
-        self.average = [p.detach().clone() for p in student.parameters()]
-        heads = ("joint", "mos", "spread", "faults")
-        named = list(student.named_parameters())
-        body = [p for n, p in named if n.split(".")[0] not in heads]
-        head = [p for n, p in named if n.split(".")[0] in heads]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": body, "peak": config.lr}, {"params": head, "peak": config.head_lr}],
-            lr=config.lr,
-            weight_decay=config.weight_decay,
-        )
-        self.step, self.bad_epochs = 0, 0
-        self.best: Agreement | None = None
-        self.last: Agreement | None = None
-        self._resume()
+    def __init__(self, batches: Batches, validation: Validation, teachers: Teachers | None = None) -> None:
+        self.batches, self.validation, self.teachers = batches, validation, teachers
 
-    def _resume(self) -> None:
-        path = self.folder / "last.pt"
-        if not path.exists():
-            return
-        data = torch.load(path, map_location="cpu", weights_only=True)
-        if data["train"] != asdict(self.config):
-            changed = sorted(k for k, v in asdict(self.config).items() if data["train"].get(k) != v)
-            raise ValueError(
-                f"{self.folder} holds a run with other settings ({', '.join(changed)}); "
-                "give the same ones to go on, or another folder"
-            )
-        self.student.load_state_dict(data["state"])
-        self.optimizer.load_state_dict(data["optimizer"])
-        self.average = list(data["average"])
-        self.step, self.bad_epochs = data["step"], data["bad_epochs"]
-        self.best = Agreement(*data["best"]) if data["best"] else None
-        self.last = Agreement(*data["last"]) if data["last"] else None
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.batches.steps_per_epoch
 
-    def save(self) -> None:
-        """`last.pt`, atomically."""
-        save_checkpoint(
-            self.folder / "last.pt",
-            self.student,
-            train=asdict(self.config),
-            optimizer=self.optimizer.state_dict(),
-            average=self.average,
-            step=self.step,
-            bad_epochs=self.bad_epochs,
-            best=tuple(self.best) if self.best else None,
-            last=tuple(self.last) if self.last else None,
-        )
+    def stream(self, begin: int, end: int, group: Group) -> Iterator[Batch]:
+        return self.batches.stream(begin, end)
 
-    def averaged(self) -> Student:
-        """A student with the averaged weights."""
-        student = Student(self.student.config)
-        with torch.no_grad():
-            for p, mean in zip(student.parameters(), self.average, strict=True):
-                p.copy_(mean)
-        return student.channels_last().eval()
+    def part(self, batch: Batch, group: Group) -> Part:
+        return Part(batch.views[group.part(len(batch.views))], len(batch.views))
 
-    def train(
-        self,
-        batches: Batches,
-        validation: Validation,
-        on_step: Callable[[Progress], None] = lambda progress: None,
-    ) -> Agreement:
-        """Runs to the end, or to `patience`. Returns the best validation; it belongs to `best.pt`."""
-        per_epoch = batches.steps_per_epoch
-        steps = self.config.epochs * per_epoch
-        sums: dict[str, float] = {}
-        count, began = 0, time.monotonic()
-        if self.bad_epochs < self.config.patience:
-            for batch in batches.stream(self.step, steps):
-                terms = self._update(batch, steps)
-                count += 1
-                for name, value in terms.items():
-                    sums[name] = sums.get(name, 0.0) + value
-                self.step += 1
-                epoch = (self.step - 1) // per_epoch + 1
-                if self.step % per_epoch == 0:
-                    means = {k: v / count for k, v in sums.items()}
-                    self._end_epoch(epoch, means, validation, time.monotonic() - began)
-                    sums, count, began = {}, 0, time.monotonic()
-                if self.step % SAVE_EVERY == 0 or self.step % per_epoch == 0:
-                    self.save()
-                loss = sums.get("loss", 0.0) / max(count, 1)
-                on_step(Progress(self.step, steps, epoch, loss, self.last))
-                if self.bad_epochs >= self.config.patience:
-                    break
-        if self.best is None:
-            raise RuntimeError("the run ended before its first validation")
-        return self.best
-
-    def _learning_rates(self, steps: int) -> None:
-        warm = min(1.0, (self.step + 1) / max(self.config.warmup, 1))
-        cosine = 0.5 * (1 + math.cos(math.pi * self.step / steps))
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * warm * cosine
-
-    def _update(self, batch: Batch, steps: int) -> dict[str, float]:
-        self._learning_rates(steps)
-        self.student.train()
-        torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout
-        views = torch.from_numpy(batch.views)
-        with torch.autocast("cpu", torch.bfloat16):
-            prediction = self.student.predict(views, self.config.frozen_blocks)
-            terms = dict(self._terms(batch, views, prediction))
-        loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
-            raise RuntimeError(f"the loss is not finite at step {self.step}: lower the learning rate")
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
-        self.optimizer.step()
-        with torch.no_grad():
-            # the average of few steps must not remember the initial weights
-            decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-            torch._foreach_lerp_(self.average, list(self.student.parameters()), 1 - decay)
-        return {"loss": float(loss.detach())} | {k: float(v.detach()) for k, v in terms.items()}
-
-    def _terms(self, batch: Batch, views: Tensor, prediction: Any) -> Iterator[tuple[str, Tensor]]:
+    def terms(
+        self, batch: Batch, part: Tensor, prediction: Prediction, group: Group
+    ) -> Iterator[tuple[str, Tensor]]:
         rated, chained = len(batch.mos), len(batch.mos) + len(batch.faults)
         mos, spread = prediction.mos.float(), prediction.spread.float()
-        logits = prediction.fault_logits.float()
         yield "rated", losses.rated(mos[:rated], spread[:rated], torch.from_numpy(batch.mos))
-        if len(batch.severity):
-            severity = torch.from_numpy(batch.severity)
-            yield "order", 5 * losses.chain_order(mos[rated:chained].reshape(severity.shape), severity)
-            known = torch.from_numpy(batch.faults)
-            yield "faults", 2 * F.binary_cross_entropy_with_logits(logits[rated:chained], known)
+        logits = prediction.fault_logits.float()
+        yield from losses.chains(mos[rated:chained], logits[rated:chained], batch.severity, batch.faults)
         if self.teachers is not None:
-            taught = self.teachers(views)
+            told = self.teachers(part)
+            taught = Taught(*(group.gather(t, len(batch.views)) for t in told))
             if len(batch.severity):
                 severity = torch.from_numpy(batch.severity)
                 chains = taught.mos[rated:chained].reshape(severity.shape)
                 taught.mos[rated:chained] = distil.in_order(chains, severity).flatten()
             yield from distil.losses(prediction, taught)
 
-    def _end_epoch(self, epoch: int, means: dict[str, float], validation: Validation, seconds: float) -> None:
-        student = self.averaged()
-        self.last = validation.measure(student)
-        better = self.best is None or self.last.srcc > self.best.srcc
-        if better:
-            self.best, self.bad_epochs = self.last, 0
-            save_checkpoint(
-                self.folder / "best.pt",
-                student,
-                train=asdict(self.config),
-                epoch=epoch,
-                validation=self.last._asdict(),
-            )
-        else:
-            self.bad_epochs += 1
-        entry = {"epoch": epoch, "seconds": round(seconds, 1), "train": means}
-        entry |= {"validation": self.last._asdict(), "best": better}
-        with (self.folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps(entry) + "\n")
+    def validate(self, student: Student) -> Agreement:
+        return self.validation.measure(student)
 
 
 def run_training(
@@ -337,5 +195,7 @@ def run_training(
     cut = board is not None and imagenet is None and not (folder / "last.pt").exists()
     views = batches.views(SHRINK_PICTURES) if cut else None
     student = initial_student(config, imagenet, board.first if board and cut else None, views)
-    run = Run(config, folder, student, board)
-    return run.train(batches, Validation(held_out), on_step)
+    group = Group.from_environment()
+    objective = Photographs(batches, Validation(held_out), board)
+    run = Run(config.schedule(), asdict(config), folder, student, objective, group)
+    return run.train(on_step)

@@ -12,11 +12,14 @@ import torch
 
 from leaf_edge.cli.main import main
 from leaf_edge.datasets import biq2021
+from leaf_edge.student import run as running
 from leaf_edge.student import train as training
 from leaf_edge.student.data import Batch, Batches
 from leaf_edge.student.distil import Teachers
+from leaf_edge.student.group import Group
 from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
-from leaf_edge.student.train import Run, TrainConfig, Validation, initial_student, run_training
+from leaf_edge.student.run import Run
+from leaf_edge.student.train import Photographs, TrainConfig, Validation, initial_student, run_training
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,21 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 CONFIG = TrainConfig(epochs=2, rated=8, chains=1, warmup=2, frozen_blocks=0, patience=2, seed=3)
 
 
+def a_run(config: TrainConfig, folder: Path, student: Student) -> Run:
+    """A run over nothing, for its folder."""
+    objective = Photographs.__new__(Photographs)
+    return Run(config.schedule(), config.__dict__, folder, student, objective)
+
+
+def terms_of(batch: Batch, student: Student, teachers: Teachers | None) -> dict[str, float]:
+    """The terms of the loss on a batch, without dropout."""
+    objective = Photographs.__new__(Photographs)
+    objective.teachers = teachers
+    views = torch.from_numpy(batch.views)
+    prediction = student.eval().predict(views)
+    return {n: float(v.detach()) for n, v in objective.terms(batch, views, prediction, Group())}
+
+
 def test_batches_depend_on_seed_and_step_alone(data: Path) -> None:
     train = [s for s in biq2021.load(data) if s.split == "train"]
     a, b = Batches(train, 4, 2, seed=1), Batches(train, 4, 2, seed=1)
@@ -65,14 +83,14 @@ def test_batches_depend_on_seed_and_step_alone(data: Path) -> None:
 def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "SAVE_EVERY", 2)
+    monkeypatch.setattr(running, "SAVE_EVERY", 2)
     samples = biq2021.load(data)
     whole = run_training(CONFIG, samples, tmp_path / "whole")
 
     class Stop(Exception):
         pass
 
-    def stop(step: training.Progress) -> None:
+    def stop(step: running.Progress) -> None:
         if step.step == 5:
             raise Stop
 
@@ -90,11 +108,10 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
 
 
 def test_other_settings_do_not_go_on_with_a_run(data: Path, tmp_path: Path) -> None:
-    run = Run(CONFIG, tmp_path, initial_student(CONFIG, None, None), None)
-    run.save()
+    a_run(CONFIG, tmp_path, initial_student(CONFIG, None, None)).save()
     other = TrainConfig(**{**CONFIG.__dict__, "lr": 1e-5})
     with pytest.raises(ValueError, match=r"other settings \(lr\)"):
-        Run(other, tmp_path, initial_student(other, None, None), None)
+        a_run(other, tmp_path, initial_student(other, None, None))
 
 
 def test_training_learns_and_stops_when_it_no_longer_does(data: Path, tmp_path: Path) -> None:
@@ -115,16 +132,10 @@ def test_training_learns_and_stops_when_it_no_longer_does(data: Path, tmp_path: 
 
 def test_distillation_measures_the_distance_to_the_teacher(data: Path, tmp_path: Path) -> None:
     batch = Batches([s for s in biq2021.load(data) if s.split == "train"], 4, 1, seed=1).at(0)
-    views = torch.from_numpy(batch.views)
     teacher = initial_student(CONFIG, None, None)
-
-    def terms(student: Student) -> dict[str, float]:
-        run = Run(CONFIG, tmp_path, student, Teachers([teacher]))
-        prediction = student.eval().predict(views)
-        return {name: float(value.detach()) for name, value in run._terms(batch, views, prediction)}
-
-    same = terms(initial_student(CONFIG, None, teacher, batch.views))
-    other = terms(initial_student(TrainConfig(**{**CONFIG.__dict__, "seed": 9}), None, None))
+    board = Teachers([teacher])
+    same = terms_of(batch, initial_student(CONFIG, None, teacher, batch.views), board)
+    other = terms_of(batch, initial_student(TrainConfig(**{**CONFIG.__dict__, "seed": 9}), None, None), board)
     assert same["teacher_features"] == pytest.approx(0, abs=1e-9)
     for name in ("teacher_mos", "teacher_features", "teacher_faults"):
         assert same[name] < other[name]
@@ -161,14 +172,8 @@ def test_unlabelled_pictures_are_the_teachers_alone(data: Path, tmp_path: Path) 
     plain, more = Batches(train, 4, 1, seed=1).at(3), Batches(train, 4, 1, seed=1, unlabelled=6).at(3)
     assert len(more.views) == 4 + 4 + 6 and len({v.tobytes() for v in more.views}) == 14
     assert np.array_equal(more.views[:8], plain.views)  # the rest of the batch is what it was
-    run = Run(CONFIG, tmp_path, Student(CONFIG.student()), Teachers([initial_student(CONFIG, None, None)]))
-    run.student.eval()
-
-    def terms(batch: Batch) -> dict[str, float]:
-        views = torch.from_numpy(batch.views)
-        return {name: float(v.detach()) for name, v in run._terms(batch, views, run.student.predict(views))}
-
-    before, after = terms(plain), terms(more)
+    student, board = Student(CONFIG.student()), Teachers([initial_student(CONFIG, None, None)])
+    before, after = (terms_of(batch, student, board) for batch in (plain, more))
     for name in ("rated", "order", "faults"):
         assert after[name] == pytest.approx(before[name], rel=1e-4)
     assert after["teacher_mos"] != pytest.approx(before["teacher_mos"], rel=1e-4)
