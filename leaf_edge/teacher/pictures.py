@@ -22,13 +22,17 @@ CACHE_BYTES = 256 << 20
 """Pixels that a reader keeps, for pairs and for the versions of one clean picture."""
 
 
+class AbsentError(SourceError):
+    """A file that is not there, or not to be read, now: a folder may come back, a right be given."""
+
+
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes. Raises `SourceError`."""
+    """SHA-256 of a file's bytes. Raises `AbsentError`."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise SourceError(str(path), f"cannot be read: {error.strerror or error}") from None
+        raise AbsentError(str(path), f"cannot be read: {error.strerror or error}") from None
 
 
 def frame_sha256(clip: str, index: int) -> str:
@@ -36,17 +40,27 @@ def frame_sha256(clip: str, index: int) -> str:
     return hashlib.sha256(f"{clip}#{index}".encode()).hexdigest()
 
 
-def read_image(path: Path) -> tuple[str, Rgb]:
-    """(SHA-256, uint8 RGB) of an image file, read once. Raises `SourceError`."""
+def read_bytes(path: Path) -> bytes:
+    """Bytes of an image file. Raises `AbsentError`."""
     try:
-        data = path.read_bytes()
-        pixels = decode_image(data)
+        return path.read_bytes()
     except OSError as error:
-        raise SourceError(str(path), f"cannot be read: {error.strerror or error}") from None
+        raise AbsentError(str(path), f"cannot be read: {error.strerror or error}") from None
+
+
+def decode_rgb(path: Path, data: bytes) -> Rgb:
+    """Pixels of an image file with the bytes `data`: uint8 RGB. Raises `SourceError`, with `path` in it."""
+    try:
+        pixels = decode_image(data)
     except ImageFault as fault:
         raise SourceError(str(path), str(fault)) from None
     layout = PixelFormat.GRAY8 if pixels.ndim == 2 else PixelFormat.BGR
-    return hashlib.sha256(data).hexdigest(), to_rgb(Frame.from_array(pixels, layout))
+    return to_rgb(Frame.from_array(pixels, layout))
+
+
+def _read_image(path: Path) -> tuple[str, Rgb]:
+    data = read_bytes(path)
+    return hashlib.sha256(data).hexdigest(), decode_rgb(path, data)
 
 
 @dataclass
@@ -120,7 +134,7 @@ class PictureReader:
             self._cache.move_to_end(place)
             return self._cache[place]
         path = Path(row.source) if self._root is None else self._root / row.source
-        entry = read_image(path) if row.frame is None else self._frame(path, row.frame)
+        entry = _read_image(path) if row.frame is None else self._frame(path, row.frame)
         self._cache[place] = entry
         self._held += entry[1].nbytes
         while self._held > self._limit and len(self._cache) > 1:

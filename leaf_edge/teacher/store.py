@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from leaf_edge.contract import FAULTS, LEVELS
-from leaf_edge.teacher import leases
-from leaf_edge.teacher.interface import Failure
+from leaf_edge.teacher.bookkeeping import Bookkeeping
 from leaf_edge.teacher.judgment import PairJudgment, PointJudgment
 from leaf_edge.teacher.recipe import canonical_json, recipe_sha256
 from leaf_edge.teacher.rows import FailureRow, FaultRow, Identity, PairRow, PictureRow, PointRow
-from leaf_edge.teacher.schema import TABLES, StoreError, connect
+from leaf_edge.teacher.schema import StoreError
 
 __all__ = [
     "FailureRow",
@@ -35,52 +31,18 @@ __all__ = [
     "StoreError",
 ]
 
+_SINGLE = ("points", "faults")
+"""Tables whose rows speak of one picture."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class LabelStore:
+class LabelStore(Bookkeeping):
     """An open label store; a context manager, for one thread.
 
     create: make the file where there is none. Raises FileNotFoundError where there is none and `create` is
     false, `StoreError` for a file that is no label store or is of a newer version.
     """
-
-    def __init__(self, path: str | Path, *, create: bool = True) -> None:
-        self.path = Path(path)
-        self._db = connect(self.path, create=create)
-
-    def close(self) -> None:
-        """Closes the file; SQLite folds the write-ahead log in when the last one leaves."""
-        self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing of what is written inside; an outer transaction includes inner ones."""
-        if self._db.in_transaction:
-            yield self._db
-            return
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            yield self._db
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:  # no room, no right to write, locked for a minute
-            self._rollback()
-            raise StoreError(f"{self.path}: {error}") from error
-        except BaseException:
-            self._rollback()
-            raise
-
-    def _rollback(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
 
     # Pictures
 
@@ -155,63 +117,24 @@ class LabelStore:
             for row in self._select("faults", teacher, version)
         ]
 
+    def labelled(self, table: str, teacher: str, version: str) -> set[str]:
+        """Keys of the rows of `points`, `faults` (pictures), `pairs` or `plan` (`first second`)."""
+        key = _key_sql(table)
+        sql = f"SELECT {key} FROM {table} WHERE teacher = ? AND version = ?"
+        return {row[0] for row in self._db.execute(sql, (teacher, version))}
+
+    def has(self, table: str, teacher: str, version: str, key: str) -> bool:
+        """Whether the key is among `labelled`."""
+        parts = key.split(" ")
+        names = ("sha256",) if table in _SINGLE else ("first", "second")
+        where = " AND ".join(f"{name} = ?" for name in names)
+        sql = f"SELECT 1 FROM {table} WHERE teacher = ? AND version = ? AND {where}"
+        return self._db.execute(sql, (teacher, version, *parts)).fetchone() is not None
+
     def teachers(self) -> list[Identity]:
         """Who labelled anything here, in order."""
         union = " UNION ".join(f"SELECT teacher, version FROM {t}" for t in ("points", "pairs", "faults"))
         return [Identity(*row) for row in self._db.execute(f"{union} ORDER BY teacher, version")]
-
-    # The plan of pairs, and what failed
-
-    def add_plan(self, teacher: str, version: str, pairs: Iterable[tuple[str, str]]) -> int:
-        """Pairs that this teacher is to judge, in one transaction. Returns how many were new."""
-        return self._insert("plan", [(*sorted(pair), teacher, version) for pair in pairs])
-
-    def plan(self, teacher: str, version: str) -> list[tuple[str, str]]:
-        """Pairs to judge or judged already, in order."""
-        return [(row[0], row[1]) for row in self._select("plan", teacher, version)]
-
-    def put_failures(
-        self, teacher: str, version: str, kind: str, failures: Iterable[tuple[str, Failure]]
-    ) -> None:
-        """Notes judgments that could not be had; one that failed before counts one attempt more."""
-        now = time.time()
-        with self.transaction() as db:
-            db.executemany(
-                "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET "
-                "reason = excluded.reason, transient = excluded.transient, attempts = attempts + 1, "
-                "updated = excluded.updated",
-                [(kind, key, teacher, version, f.reason, int(f.transient), now) for key, f in failures],
-            )
-
-    def clear_failures(self, teacher: str, version: str, kind: str, keys: Iterable[str]) -> None:
-        """Forgets failures of what has been judged since."""
-        with self.transaction() as db:
-            db.executemany(
-                "DELETE FROM failures WHERE teacher = ? AND version = ? AND kind = ? AND key = ?",
-                [(teacher, version, kind, key) for key in keys],
-            )
-
-    def failures(self, teacher: str | None = None, version: str | None = None) -> list[FailureRow]:
-        """What failed, ordered by teacher, version, kind, key."""
-        return [
-            FailureRow(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6], row[7])
-            for row in self._select("failures", teacher, version)
-        ]
-
-    # Leases
-
-    def claim(
-        self, kind: str, keys: Sequence[str], owner: str, seconds: float, limit: int | None = None
-    ) -> list[str]:
-        """Those of `keys`, in order and at most `limit`, that `owner` (`leases.new_owner()`) may work on for
-        `seconds`: free ones, its own, and those whose lease expired or whose process has ended."""
-        with self.transaction() as db:
-            return leases.claim(db, kind, keys, owner, seconds, limit)
-
-    def release(self, kind: str, keys: Sequence[str], owner: str) -> None:
-        """Gives leases back. Those of other owners stay."""
-        with self.transaction() as db:
-            leases.release(db, kind, keys, owner)
 
     # Whole stores
 
@@ -226,13 +149,6 @@ class LabelStore:
 
         return merge_into(self._db, self.path, Path(other))
 
-    def clip_frames(self, sha256: str, every: int) -> int | None:
-        """How many frames of a clip are in the store already, None where it was not read to its end."""
-        row = self._db.execute(
-            "SELECT frames FROM clips WHERE sha256 = ? AND every = ?", (sha256, every)
-        ).fetchone()
-        return None if row is None else int(row[0])
-
     def add_clip(self, sha256: str, every: int, rows: Sequence[PictureRow]) -> int:
         """Adds all frames of a clip at once. Returns how many were new."""
         with self.transaction() as db:
@@ -240,33 +156,9 @@ class LabelStore:
             db.execute("INSERT OR IGNORE INTO clips VALUES (?, ?, ?)", (sha256, every, len(rows)))
             return new
 
-    def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> int:
-        marks = ", ".join("?" * len(TABLES[table].columns))
-        key = ", ".join(TABLES[table].key)
-        with self.transaction() as db:
-            before = db.total_changes
-            try:
-                db.executemany(
-                    f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT ({key}) DO NOTHING",
-                    rows,
-                )
-            except sqlite3.IntegrityError as error:
-                raise ValueError(f"{table}: {_explain(error)}") from None
-            return db.total_changes - before
 
-    def _select(self, table: str, teacher: str | None, version: str | None) -> Iterator[tuple[Any, ...]]:
-        wanted = {"teacher": teacher, "version": version}
-        where = [f"{name} = ?" for name, value in wanted.items() if value is not None]
-        condition = f"WHERE {' AND '.join(where)} " if where else ""
-        order = ", ".join(TABLES[table].key)
-        values = [value for value in wanted.values() if value is not None]
-        return iter(self._db.execute(f"SELECT * FROM {table} {condition}ORDER BY {order}", values))
-
-
-def _explain(error: sqlite3.IntegrityError) -> str:
-    if "FOREIGN KEY" in str(error):
-        return "a label is of a picture that is not in the store; add_pictures comes first"
-    return str(error)
+def _key_sql(table: str) -> str:
+    return "sha256" if table in _SINGLE else "first || ' ' || second"
 
 
 def _picture_values(row: PictureRow) -> tuple[Any, ...]:
