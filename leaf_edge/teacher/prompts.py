@@ -1,11 +1,12 @@
 """The questions that vision-language teachers are asked, and the version that a label remembers.
 
-Each question asks for one word: a level of `contract.LEVELS` of one picture, or which of two pictures is better.
-Several wordings of the same question are averaged, and how far they agree counts in the reliability
-(teacher/judgment.py). The texts hold no image slots: where the pictures stand in a prompt is the teacher's matter
-(before the question, the first picture first). The levels are the category names of the scale that people rate
-with (ITU-T P.910), and the words of a question are listed from excellent to bad in one wording and the other way
-round in the next, so that a preference for what is named first does not become a preference for a level.
+Each question asks for one word: a level of `contract.LEVELS` of one picture, or which of two pictures is
+better. Several wordings of the same question are averaged, and how far they agree counts in the reliability
+(teacher/judgment.py). The texts hold no image slots: where the pictures stand in a prompt is the teacher's
+matter (before the question, the first picture first). The levels are the category names of the scale that
+people rate with (ITU-T P.910), and the words of a question are listed from excellent to bad in one wording
+and the other way round in the next, so that a preference for what is named first does not become a preference
+for a level.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ SYSTEM = (
 POINT_WORDINGS: tuple[str, ...] = (
     "How do you rate the technical quality of this picture? "
     "Answer with one word: excellent, good, fair, poor or bad.",
-    "Look at sharpness, noise, exposure and compression. The quality of this picture is bad, poor, fair, good or "
-    "excellent? Answer with exactly one of these words.",
+    "Look at sharpness, noise, exposure and compression. The quality of this picture is bad, poor, fair, "
+    "good or excellent? Answer with exactly one of these words.",
     "A person rates this picture on the five-level scale excellent, good, fair, poor, bad. "
     "Which level does the person choose? Reply with that word only.",
 )
@@ -35,8 +36,8 @@ PAIR_ANSWERS: tuple[str, str] = ("first", "second")
 PAIR_WORDINGS: tuple[str, ...] = (
     "Here are two pictures. Which one has the better technical quality, the first or the second? "
     "Answer with one word: first or second.",
-    "Compare sharpness, noise, exposure and compression of both pictures. The better one is the second or the "
-    "first? Answer with exactly one of these words.",
+    "Compare sharpness, noise, exposure and compression of both pictures. The better one is the second or "
+    "the first? Answer with exactly one of these words.",
     "A person sees these two pictures one after the other and keeps the one of better quality. "
     "Does the person keep the first or the second? Reply with that word only.",
 )
@@ -52,7 +53,8 @@ def _version() -> str:
 
 
 PROMPT_VERSION = _version()
-"""Part of a label's identity: it changes with every text above, so that labels of other questions stay apart."""
+"""Part of a label's identity: it changes with every text above, so that labels of other questions stay
+apart."""
 
 
 def point_wordings(count: int) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 
 import pytest
+
 from leaf_edge.contract import LEVELS
 from leaf_edge.teacher import prompts
 
