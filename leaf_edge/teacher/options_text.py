@@ -11,8 +11,8 @@ from leaf_edge.extras import require
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, object]:
-    """`key=value` texts as a mapping. A value that is JSON (a number, true, false, a list) is read as such, any
-    other is text; a key that comes again makes a list. Raises ValueError for a text without `=`."""
+    """`key=value` texts as a mapping. A value that is JSON (a number, true, false, a list) is read as such,
+    any other is text; a key that comes again makes a list. Raises ValueError for a text without `=`."""
     options: dict[str, object] = {}
     repeated: set[str] = set()
     for text in texts:

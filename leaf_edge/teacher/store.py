@@ -51,7 +51,7 @@ class LabelStore(Bookkeeping):
 
         Raises ValueError for an identity that is no SHA-256, or not that of the recipe.
         """
-        return self._insert("pictures", [_picture_values(row) for row in rows])
+        return self._insert("pictures", [check_picture(row) for row in rows])
 
     def pictures(self) -> list[PictureRow]:
         """All pictures, in the order of their identities."""
@@ -161,11 +161,17 @@ def _key_sql(table: str) -> str:
     return "sha256" if table in _SINGLE else "first || ' ' || second"
 
 
-def _picture_values(row: PictureRow) -> tuple[Any, ...]:
-    if not _SHA256.fullmatch(row.sha256):
+def check_sha256(text: str) -> None:
+    """Raises ValueError for anything but 64 lower-case hexadecimal digits."""
+    if not _SHA256.fullmatch(text):
         raise ValueError(
-            f"a picture's identity is {row.sha256!r}; expected a SHA-256 of 64 lower-case hexadecimal digits"
+            f"a picture's identity is {text!r}; expected a SHA-256 of 64 lower-case hexadecimal digits"
         )
+
+
+def check_picture(row: PictureRow) -> tuple[Any, ...]:
+    """The columns of a picture. Raises ValueError for an identity that is none, or not of the recipe."""
+    check_sha256(row.sha256)
     if row.recipe and recipe_sha256(row.recipe) != row.sha256:
         raise ValueError(
             f"picture {row.sha256} has a recipe whose identity is {recipe_sha256(row.recipe)}; "

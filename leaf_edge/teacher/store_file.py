@@ -48,6 +48,15 @@ class StoreFile:
             self._rollback()
             raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Reads inside see the store as it is at the first of them; nobody is kept from writing."""
+        self._db.execute("BEGIN")
+        try:
+            yield self._db
+        finally:
+            self._rollback()
+
     def _rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
