@@ -1,0 +1,275 @@
+"""Requests spread over any number of endpoints: bounded concurrency, retries, dead endpoints put aside.
+
+`EndpointPool` lives in one event loop (loop_thread.py gives it one of its own). Which endpoint takes a
+request: one with a free slot that has not failed this request yet, the least loaded first. When all that
+are ready have failed it, the request backs off and may go anywhere again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from leaf_edge.teacher.endpoint_health import EndpointHealth, EndpointStatistics, RetryOptions
+from leaf_edge.teacher.endpoint_http import (
+    Answered,
+    Broken,
+    Busy,
+    EndpointHttp,
+    EndpointOptions,
+    Malformed,
+    Outcome,
+    Refused,
+)
+from leaf_edge.teacher.interface import Failure
+from leaf_edge.teacher.openai_answers import AnswerError
+
+T = TypeVar("T")
+
+
+class EndpointsRefusedError(ValueError):
+    """Every endpoint refuses: keys, addresses, model names or parameters are wrong. The message has all
+    answers."""
+
+
+@dataclass(frozen=True)
+class Request(Generic[T]):
+    """body: makes the JSON body for a model name (late, so that a queue of pictures costs no copies). read:
+    turns the decoded answer into the result; raises AnswerError."""
+
+    body: Callable[[str], dict[str, Any]]
+    read: Callable[[object], T]
+
+
+class _Endpoint(EndpointHealth):
+    """An endpoint with its connections."""
+
+    def __init__(self, options: EndpointOptions, key: str, retry: RetryOptions, rng: random.Random) -> None:
+        super().__init__(options.url, options.concurrency, retry, rng)
+        self.model = options.model
+        self.http = EndpointHttp(options, key)
+        self.first_refusal = asyncio.Lock()
+
+
+@dataclass
+class _Waiter:
+    avoid: set[_Endpoint]
+    since: float
+    place: asyncio.Future[_Endpoint | Failure] = field(repr=False)
+
+
+class EndpointPool:
+    """Asks endpoints. Everything here runs in the event loop in which it was made.
+
+    neutral: a request that any endpoint with right settings answers. When an endpoint that has not answered
+    yet refuses a request, it tells whether the settings or that one picture is at fault.
+    """
+
+    def __init__(
+        self,
+        options: Sequence[EndpointOptions],
+        retry: RetryOptions,
+        neutral: Request[Any],
+        keys: Sequence[str],
+    ) -> None:
+        self._retry = retry
+        self._neutral = neutral
+        self._rng = random.Random(retry.seed)
+        self._loop = asyncio.get_running_loop()
+        self._endpoints = [_Endpoint(o, key, retry, self._rng) for o, key in zip(options, keys, strict=True)]
+        self._waiters: deque[_Waiter] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._down_since: float | None = None
+
+    async def ask(self, request: Request[T]) -> T | Failure:
+        """The result of a request, or why there is none. Raises EndpointsRefusedError."""
+        broken = unusable = rounds = 0
+        busy_since: float | None = None
+        avoid: set[_Endpoint] = set()
+        last: _Endpoint | None = None
+        while True:
+            endpoint = await self._take(avoid)
+            if isinstance(endpoint, Failure):
+                return endpoint
+            try:
+                result = await self._send(endpoint, request, retry=last is not None)
+            finally:
+                endpoint.in_flight -= 1
+                self._dispatch()
+            last = endpoint
+            reason = f"{endpoint.url}: {getattr(result, 'reason', '')}"
+            if isinstance(result, Broken):
+                broken += 1
+                if broken >= self._retry.tries:
+                    return Failure(f"no answer in {broken} tries; the last: {reason}", transient=True)
+            elif isinstance(result, Malformed):
+                unusable += 1
+                if unusable >= self._retry.answer_tries:
+                    return Failure(f"no usable answer in {unusable} tries; the last: {reason}")
+            elif isinstance(result, Busy):
+                now = self._loop.time()
+                busy_since = now if busy_since is None else busy_since
+                if now - busy_since >= self._retry.patience:
+                    return Failure(
+                        f"asked to wait for {now - busy_since:.0f} s; the last: {reason}", transient=True
+                    )
+                continue  # the endpoint's pause is the wait
+            elif isinstance(result, Refused):
+                continue
+            else:
+                return result
+            avoid.add(endpoint)
+            if not any(e.ready(self._loop.time()) and e not in avoid for e in self._endpoints):
+                avoid = {endpoint} if len(self._endpoints) > 1 else set()
+                pause = self._retry.pause(self._retry.backoff, self._retry.backoff_max, rounds, self._rng)
+                rounds += 1
+                await asyncio.sleep(pause)
+
+    async def _send(
+        self, endpoint: _Endpoint, request: Request[T], *, retry: bool
+    ) -> T | Broken | Malformed | Busy | Refused:
+        """One attempt, entered into the endpoint's health."""
+        generation = endpoint.generation
+        endpoint.sent(retry)
+        started = self._loop.time()
+        outcome: Outcome = await endpoint.http.post(request.body(endpoint.model))
+        now = self._loop.time()
+        if isinstance(outcome, Answered):
+            try:
+                result = request.read(outcome.body)
+            except AnswerError as error:
+                outcome = Malformed(endpoint.http.clean(str(error)))
+                if not error.malformed:  # the server did its part; the picture or the prompt is at fault
+                    endpoint.answered(now - started)
+                    return outcome
+            else:
+                endpoint.answered(now - started)
+                return result
+        if isinstance(outcome, Malformed | Broken):
+            endpoint.failed(now, generation, outcome.reason)
+        elif isinstance(outcome, Busy):
+            endpoint.asked_to_wait(now, outcome.reason, outcome.seconds)
+        else:
+            return await self._refusal(endpoint, outcome, generation)
+        return outcome
+
+    async def _refusal(
+        self, endpoint: _Endpoint, outcome: Refused, generation: int
+    ) -> Malformed | Broken | Refused:
+        """Whose fault a refusal is: of this request, of the moment, or of the endpoint's settings."""
+        async with endpoint.first_refusal:
+            if endpoint.refusal is not None:
+                return outcome
+            if outcome.request and not endpoint.answers:
+                neutral = await endpoint.http.post(self._neutral.body(endpoint.model))
+                if isinstance(neutral, Answered):
+                    endpoint.answered(0.0)
+                elif not isinstance(neutral, Refused):
+                    endpoint.failed(self._loop.time(), generation, neutral.reason)
+                    return Broken(neutral.reason)
+            if outcome.request and endpoint.answers:
+                return Malformed(outcome.reason)
+            if endpoint.answers:
+                endpoint.failed(self._loop.time(), generation, outcome.reason, at_once=True)
+                return Broken(outcome.reason)
+            endpoint.refused(outcome.reason)
+            return outcome
+
+    async def _take(self, avoid: set[_Endpoint]) -> _Endpoint | Failure:
+        """Waits for a slot; the caller gives it back by `in_flight -= 1`."""
+        while True:
+            waiter = _Waiter(avoid, self._loop.time(), self._loop.create_future())
+            self._waiters.append(waiter)
+            self._dispatch()
+            try:
+                place = await waiter.place
+            except asyncio.CancelledError:
+                if waiter.place.done() and not waiter.place.cancelled() and waiter.place.exception() is None:
+                    given = waiter.place.result()
+                    if isinstance(given, _Endpoint):
+                        given.in_flight -= 1
+                        self._dispatch()
+                raise
+            if isinstance(place, Failure):
+                return place
+            if place.refusal is None and place.wakes(self._loop.time()) is None:
+                return place
+            place.in_flight -= 1  # it asked for a pause between the choice and now
+
+    def _dispatch(self) -> None:
+        """Gives free slots to those who wait, and ends the wait of those for whom nothing will come."""
+        now = self._loop.time()
+        if any(endpoint.ready(now) for endpoint in self._endpoints):
+            self._down_since = None
+        elif self._down_since is None:
+            self._down_since = now
+        refused = all(endpoint.refusal is not None for endpoint in self._endpoints)
+        kept: deque[_Waiter] = deque()
+        while self._waiters:
+            if not refused and self._down_since is None and not any(e.free(now) for e in self._endpoints):
+                break
+            waiter = self._waiters.popleft()
+            if waiter.place.done():
+                continue
+            if refused:
+                waiter.place.set_exception(EndpointsRefusedError(self._refusals()))
+                continue
+            endpoint = self._choose(waiter.avoid, now)
+            if endpoint is not None:
+                endpoint.in_flight += 1
+                waiter.place.set_result(endpoint)
+            elif self._expires(waiter) <= now:
+                waiter.place.set_result(Failure(self._down_reason(now), transient=True))
+            else:
+                kept.append(waiter)
+        self._waiters.extendleft(reversed(kept))
+        self._wake(now)
+
+    def _choose(self, avoid: set[_Endpoint], now: float) -> _Endpoint | None:
+        free = [endpoint for endpoint in self._endpoints if endpoint.free(now) > 0]
+        fresh = [endpoint for endpoint in free if endpoint not in avoid]
+        if not fresh and any(e.ready(now) and e not in avoid for e in self._endpoints):
+            return None  # busy, but better than one that failed this request
+        return min(fresh or free, key=lambda e: e.in_flight / e.concurrency, default=None)
+
+    def _expires(self, waiter: _Waiter) -> float:
+        """When a request stops waiting; never while an endpoint is ready."""
+        if self._down_since is None:
+            return float("inf")
+        return max(waiter.since, self._down_since) + self._retry.patience
+
+    def _wake(self, now: float) -> None:
+        """Looks again when the next pause ends or the next wait is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._waiters:
+            return
+        times = [at for endpoint in self._endpoints if (at := endpoint.wakes(now)) is not None]
+        if self._down_since is not None:
+            times.append(min(self._expires(waiter) for waiter in self._waiters))
+        if times:
+            self._timer = self._loop.call_at(min(times) + 1e-3, self._dispatch)
+
+    def _refusals(self) -> str:
+        lines = "; ".join(f"{endpoint.url}: {endpoint.refusal}" for endpoint in self._endpoints)
+        return f"no endpoint accepts requests; check address, model name, API key and options. {lines}"
+
+    def _down_reason(self, now: float) -> str:
+        lines = "; ".join(f"{e.url} is {e.state(now)} ({e.message or 'no message'})" for e in self._endpoints)
+        return f"no endpoint was ready for {self._retry.patience:g} s: {lines}"
+
+    def statistics(self) -> list[EndpointStatistics]:
+        """Of each endpoint, in the order given."""
+        return [endpoint.statistics(self._loop.time()) for endpoint in self._endpoints]
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for endpoint in self._endpoints:
+            await endpoint.http.close()
