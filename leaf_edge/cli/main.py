@@ -26,8 +26,13 @@ VERBS: dict[str, tuple[str, str]] = {
     "score": ("leaf_edge.cli.score", "score images, folders, videos and raw streams"),
     "gate": ("leaf_edge.cli.gate", "accept or reject the frames of a stream by their quality"),
     "train": ("leaf_edge.cli.train", "train a student on rated photographs and synthetic faults"),
+    "distill": ("leaf_edge.cli.distill", "distil a student from a teacher's labels"),
     "evaluate": ("leaf_edge.cli.evaluate", "agreement with MOS, response to known faults"),
     "export": ("leaf_edge.cli.export", "quantise a student and write its bundle"),
+    "calibrate": ("leaf_edge.cli.calibrate", "from raw quality to MOS with the human ratings at hand"),
+    "recalibrate": ("leaf_edge.cli.recalibrate", "fit a bundle's curve and intervals to one camera"),
+    "label": ("leaf_edge.cli.label", "ask a teacher for labels of pictures and pairs"),
+    "labels": ("leaf_edge.cli.labels", "look into, export, import and merge label stores"),
     "bench": ("leaf_edge.cli.bench", "time per stage of scoring a frame"),
     "demo": ("leaf_edge.cli.demo", "make a clip with known faults, score it, gate it"),
 }
