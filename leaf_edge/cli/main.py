@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "recalibrate": ("leaf_edge.cli.recalibrate", "fit a bundle's curve and intervals to one camera"),
     "label": ("leaf_edge.cli.label", "ask a teacher for labels of pictures and pairs"),
     "labels": ("leaf_edge.cli.labels", "look into, export, import and merge label stores"),
+    "tune-teacher": ("leaf_edge.cli.tune_teacher", "tune a vision-language teacher on ratings or labels"),
     "bench": ("leaf_edge.cli.bench", "time per stage of scoring a frame"),
     "demo": ("leaf_edge.cli.demo", "make a clip with known faults, score it, gate it"),
 }
