@@ -19,8 +19,9 @@ from leaf_edge.teacher import prompts
 from leaf_edge.teacher.interface import Failure, Picture
 from leaf_edge.teacher.judgment import PairJudgment, PointJudgment
 from leaf_edge.teacher.levels import AnswerScorer, word_embeddings
-from leaf_edge.teacher.vlm_inputs import PromptMaker, refuse_picture, to_device, to_image
-from leaf_edge.teacher.vlm_load import load_checkpoint
+from leaf_edge.teacher.option_values import choice, number, refuse_unknown, whole
+from leaf_edge.teacher.vlm_inputs import MIN_SIDE, PromptMaker, refuse_size, to_device, to_image
+from leaf_edge.teacher.vlm_load import DTYPES, load_checkpoint
 
 _log = logging.getLogger(__name__)
 
@@ -79,29 +80,19 @@ class TransformersTeacher:
 
         Raises ValueError for a name that is not an option, a missing `model`, or a value of the wrong
         kind."""
-        kinds = {
-            "model": str, "dtype": str, "device_map": str, "wordings": int, "batch": int, "max_pixels": int,
-            "minimum_mass": float,
-        }  # fmt: skip
-        unknown = sorted(set(options) - set(kinds))
-        if unknown:
-            raise ValueError(
-                f"the transformers teacher has no option {', '.join(unknown)}; it has {', '.join(kinds)}"
-            )
-        if "model" not in options:
-            raise ValueError(
-                "the transformers teacher needs the option model: a folder or hub id of a checkpoint"
-            )
-        values: dict[str, Any] = {}
-        for name, value in options.items():
-            try:
-                values[name] = kinds[name](str(value))
-            except ValueError:
-                kind = "a whole number" if kinds[name] is int else "a number"
-                raise ValueError(
-                    f"option {name} of the transformers teacher is {value!r}; expected {kind}"
-                ) from None
-        return cls(**values)
+        names = ("model", "dtype", "device_map", "wordings", "batch", "max_pixels", "minimum_mass")
+        refuse_unknown("transformers", options, names)
+        if not options.get("model"):
+            raise ValueError("the teacher transformers needs the option model: a folder or hub id")
+        return cls(
+            str(options["model"]),
+            dtype=choice(options, "dtype", "bfloat16", DTYPES),
+            device_map=str(options.get("device_map", "auto")),
+            wordings=whole(options, "wordings", len(prompts.POINT_WORDINGS), 1, len(prompts.POINT_WORDINGS)),
+            batch=whole(options, "batch", 8, 1, 4096),
+            max_pixels=whole(options, "max_pixels", 1_048_576, MIN_SIDE**2, 1 << 30),
+            minimum_mass=number(options, "minimum_mass", 0.0, 0.0, 0.999),
+        )
 
     @property
     def name(self) -> str:
@@ -120,7 +111,7 @@ class TransformersTeacher:
 
     def points(self, pictures: Sequence[Picture]) -> list[PointJudgment | Failure]:
         """The distribution over levels of each picture, mean over the wordings."""
-        refused = [refuse_picture(picture.rgb) for picture in pictures]
+        refused = [_refuse(picture) for picture in pictures]
         kept = [at for at, reason in enumerate(refused) if reason is None]
         images = {at: to_image(pictures[at].rgb, self._max_pixels) for at in kept}
         questions = [(wording, (images[at],)) for wording in self._point_wordings for at in kept]
@@ -136,7 +127,7 @@ class TransformersTeacher:
 
     def pairs(self, pairs: Sequence[tuple[Picture, Picture]]) -> list[PairJudgment | Failure]:
         """The preference for the first picture of each pair: shown first, then shown second."""
-        refused = [refuse_picture(a.rgb) or refuse_picture(b.rgb) for a, b in pairs]
+        refused = [_refuse(a) or _refuse(b) for a, b in pairs]
         kept = [at for at, reason in enumerate(refused) if reason is None]
         images = {at: tuple(to_image(picture.rgb, self._max_pixels) for picture in pairs[at]) for at in kept}
         orders = [(wording, order) for wording in self._pair_wordings for order in (1, -1)]
@@ -212,6 +203,11 @@ class TransformersTeacher:
         weights = np.exp(logs - logs.max())
         shares: Floats = weights / weights.sum()
         return shares
+
+
+def _refuse(picture: Picture) -> str | None:
+    height, width = picture.rgb.shape[:2]
+    return refuse_size(width, height)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -21,9 +21,8 @@ Inputs = dict[str, Any]
 """Tensors of a forward pass by name; `input_ids` and `attention_mask` are int64 [batch, length]."""
 
 
-def refuse_picture(rgb: NDArray[np.uint8]) -> str | None:
-    """Why a picture cannot be judged; None where it can. rgb: uint8 [height, width, 3]."""
-    height, width = rgb.shape[:2]
+def refuse_size(width: int, height: int) -> str | None:
+    """Why a picture of so many pixels cannot be judged; None where it can."""
     if min(height, width) < MIN_SIDE:
         return f"the picture has {width}x{height} pixels; expected at least {MIN_SIDE} a side"
     if max(height, width) > MAX_ASPECT * min(height, width):
@@ -98,6 +97,16 @@ class PromptMaker:
             enable_thinking=False,  # of templates that know it; the answer is the next word
         )
         return text
+
+    def answer_tokens(self, question: str, pictures: int, word: str) -> list[int]:
+        """Tokens of `word` as they come behind the prompt, and the token that ends the answer."""
+        text = self.text(question, pictures)
+        answer = word if text[-1:].isspace() or text.endswith(">") else f" {word}"
+        before, whole = (self._tokenizer.encode(t, add_special_tokens=False) for t in (text, text + answer))
+        fits = whole[: len(before)] == before  # else the first letters have merged with the prompt
+        ids = whole[len(before) :] if fits else self._tokenizer.encode(answer, add_special_tokens=False)
+        end = self._tokenizer.eos_token_id
+        return [*ids, end] if end is not None else list(ids)
 
     def encode(self, questions: Sequence[str], pictures: Sequence[Sequence[Any]]) -> Inputs:
         """Inputs of a batch on the CPU, padded on the left: the answer's first token comes next in every row.

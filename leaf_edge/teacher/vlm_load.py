@@ -50,8 +50,7 @@ def load_checkpoint(source: str, dtype: str = "bfloat16", device_map: str = "aut
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
     _check_source(source)
-    adapter = _adapter_base(source)
-    base = adapter or source
+    base = base_of(source)
     config = _config(transformers, base)
     if device_map == "auto" and not torch.cuda.is_available():
         device_map = "cpu"
@@ -71,7 +70,7 @@ def load_checkpoint(source: str, dtype: str = "bfloat16", device_map: str = "aut
         raise CheckpointError(
             f"{base}: {len(missing)} weights are not in the checkpoint, such as {missing[0]}; fetch it whole"
         )
-    if adapter is not None:
+    if base != source:
         peft = require("peft", "train")
         model = peft.PeftModel.from_pretrained(model, source).merge_and_unload()
     model.eval()
@@ -92,11 +91,11 @@ def _check_source(source: str) -> None:
         raise FileNotFoundError(2, "No such folder, and not a hub id of the form owner/name", source)
 
 
-def _adapter_base(source: str) -> str | None:
-    """The base that a LoRA adapter's folder names; None where `source` is a whole checkpoint."""
+def base_of(source: str) -> str:
+    """The base that a LoRA adapter's folder names; `source` itself where that is a whole checkpoint."""
     file = Path(source) / "adapter_config.json"
     if not file.is_file() or (Path(source) / "config.json").is_file():
-        return None
+        return source
     base = json.loads(file.read_text()).get("base_model_name_or_path")
     if not base:
         raise CheckpointError(f"{file}: the adapter does not name its base (base_model_name_or_path)")
