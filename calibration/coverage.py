@@ -70,7 +70,8 @@ def coverage_on(
     subsets: Sequence[str],
 ) -> tuple[Coverage, ...]:
     """Coverage on other frames [n] than the interval's own."""
-    return by_subset(*inside(interval, mos_pred, spread, mos_true), subsets)
+    held, width = inside(interval, mos_pred, spread, mos_true)
+    return by_subset(held, width, subsets)
 
 
 def held_out_coverage(

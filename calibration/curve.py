@@ -66,7 +66,7 @@ class ShapeChoice:
         errors = ", ".join(f"{row.shape} {row.rmse:.3f}" for row in self.table)
         chosen = next(row for row in self.table if row.shape == self.shape)
         why = (
-            f"{self.shape} has the least held-out error, and no simpler shape is within a standard error of it"
+            f"{self.shape} has the least held-out error, and no simpler one is within a standard error of it"
             if chosen == best
             else f"{self.shape} is the simplest shape within one standard error of the best, {best.shape}"
         )
