@@ -120,9 +120,11 @@ def _exit_code(error: Exception) -> ExitCode:
     from leaf_edge.bundle.errors import BundleError
     from leaf_edge.extras import MissingExtraError
     from leaf_edge.frames.frame import FrameError
+    from leaf_edge.recipes import RecipeError
 
     table: tuple[tuple[type[Exception], ExitCode], ...] = (
         (UsageError, ExitCode.USAGE),
+        (RecipeError, ExitCode.USAGE),
         (OutputError, ExitCode.OUTPUT),
         (BundleError, ExitCode.BUNDLE),
         (MissingExtraError, ExitCode.EXTRA),

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -86,7 +87,26 @@ def training_views(image: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     return views
 
 
-def _crop(image: Image, rng: np.random.Generator, least: float, widest: float) -> Image:
+class ChainViews(NamedTuple):
+    """views: uint8 [CHAIN, 2, 3, 224, 224], or what a network made of them. severity: float32 [CHAIN] of
+    the fault that grows. faults: float32 [CHAIN, 8]."""
+
+    views: NDArray[Any]
+    severity: NDArray[np.float32]
+    faults: NDArray[np.float32]
+
+
+def chain_views(image: Image, number: int, rng: np.random.Generator) -> ChainViews:
+    """A chain of a clean picture; the fault goes round with `number`."""
+    fault = _CHAIN_FAULTS[number % len(_CHAIN_FAULTS)]
+    chain = make_chain(crop(image, rng, 0.75, 1.8), fault, rng)
+    # the same patches and flip along the chain: only the fault differs
+    seed = int(rng.integers(1 << 31))
+    views = np.stack([training_views(picture, np.random.default_rng(seed)) for picture in chain.images])
+    return ChainViews(views, chain.severity, chain.faults)
+
+
+def crop(image: Image, rng: np.random.Generator, least: float, widest: float) -> Image:
     """A random window of at least `least` of each side; its aspect up to `widest`."""
     h, w = image.shape[:2]
     new_w = max(PATCH, round(w * rng.uniform(least, 1)))
@@ -120,15 +140,12 @@ class Batches:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
         rng = np.random.default_rng([self.seed, epoch, within])
         chosen = [self.samples[i] for i in order[within * self.rated : (within + 1) * self.rated]]
-        views = [training_views(_crop(read_rgb(s.path), rng, 0.9, 1.1), rng) for s in chosen]
+        views = [training_views(crop(read_rgb(s.path), rng, 0.9, 1.1), rng) for s in chosen]
         severity, faults = [], []
         for k in range(self.chains):
-            fault = _CHAIN_FAULTS[(step * self.chains + k) % len(_CHAIN_FAULTS)]
-            image = _crop(read_rgb(self.clean[rng.integers(len(self.clean))]), rng, 0.75, 1.8)
-            chain = make_chain(image, fault, rng)
-            # the same patches and flip along the chain: only the fault differs
-            seed = int(rng.integers(1 << 31))
-            views += [training_views(picture, np.random.default_rng(seed)) for picture in chain.images]
+            image = read_rgb(self.clean[rng.integers(len(self.clean))])
+            chain = chain_views(image, step * self.chains + k, rng)
+            views += list(chain.views)
             severity.append(chain.severity)
             faults.append(chain.faults)
         views += [self._unlabelled(rng) for _ in range(self.unlabelled)]
@@ -155,7 +172,7 @@ class Batches:
         """Views of a picture that only a teacher can judge: a smaller window, often with a fault, at
         times blended with another. Wide variety is what distillation learns from (Beyer et al.,
         CVPR 2022, arXiv 2106.05237)."""
-        picture = _crop(read_rgb(self.samples[rng.integers(len(self.samples))].path), rng, 0.4, 1.8)
+        picture = crop(read_rgb(self.samples[rng.integers(len(self.samples))].path), rng, 0.4, 1.8)
         if rng.random() < 0.5:
             fault = FAULTS[rng.integers(len(FAULTS))]
             picture = apply_fault(picture, fault, float(rng.uniform(0.05, 0.8)), rng)

@@ -62,9 +62,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Part:
-    """Views uint8 [n, 2, 3, 224, 224] of this process's pictures, of `count` in the batch."""
+    """This process's pictures, of `count` in the batch: views uint8 [n, 2, 3, 224, 224], or pooled features
+    float32 [n, 2, head] that a frozen backbone has computed before."""
 
-    views: NDArray[np.uint8]
+    views: NDArray[Any]
     count: int
 
 
@@ -245,9 +246,10 @@ class Run:
         torch.manual_seed(self.schedule.seed * 1_000_003 + self.step)
         part = self.objective.part(batch, self.group)
         views = torch.from_numpy(part.views)
+        computed = part.views.dtype == np.float32
         bf16 = self.schedule.precision == "bf16"
         with torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
-            pooled = self.student.pool(views, self.schedule.frozen_blocks)
+            pooled = views if computed else self.student.pool(views, self.schedule.frozen_blocks)
             prediction = self.student.join(self.group.gather(pooled, part.count))
             terms = dict(self.objective.terms(batch, views, prediction, self.group))
         loss = torch.stack([term.float() for term in terms.values()]).sum()

@@ -27,11 +27,12 @@ PairReliability = Callable[[float, float], float]
 def _distribution(levels: ArrayLike) -> Floats:
     p: Floats = np.asarray(levels, np.float64)
     if p.shape[-1:] != (len(LEVELS),) or not np.isfinite(p).all() or p.min() < 0:
-        raise ValueError(f"expected {len(LEVELS)} finite, non-negative probabilities; found {levels}")
+        raise ValueError(f"expected {len(LEVELS)} finite, non-negative probabilities; found {levels!r}")
     total = p.sum(axis=-1, keepdims=True)
     if (total <= 0).any():
         raise ValueError("expected a distribution over the levels; all probabilities are zero")
-    return p / total
+    normal: Floats = p / total
+    return normal
 
 
 def expectation(levels: ArrayLike) -> float:
@@ -76,9 +77,7 @@ class PointJudgment:
         return expectation(self.levels)
 
     @classmethod
-    def of(
-        cls, wordings: ArrayLike, reliability: PointReliability = entropy_agreement
-    ) -> PointJudgment:
+    def of(cls, wordings: ArrayLike, reliability: PointReliability = entropy_agreement) -> PointJudgment:
         """From distributions [K, 5] of K prompt wordings (or [5] of one), normalised here."""
         p = _distribution(np.atleast_2d(wordings))
         mean = p.mean(axis=0)
