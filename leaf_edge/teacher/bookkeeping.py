@@ -25,18 +25,23 @@ class Bookkeeping(StoreFile):
     def put_failures(
         self, teacher: str, version: str, kind: str, failures: Iterable[tuple[str, Failure]]
     ) -> None:
-        """Notes judgments that could not be had; one that failed before counts one attempt more."""
+        """Notes judgments that could not be had; one that failed before counts one attempt more. What has
+        its label by now, from another process, did not fail; and a label takes its failure away."""
         now = time.time()
+        table = {"point": "points", "pair": "pairs"}[kind]
         with self.transaction() as db:
             db.executemany(
                 "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET "
                 "reason = excluded.reason, transient = excluded.transient, attempts = attempts + 1, "
                 "updated = excluded.updated",
-                [(kind, key, teacher, version, f.reason, int(f.transient), now) for key, f in failures],
+                [
+                    (kind, key, teacher, version, failure.reason, int(failure.transient), now)
+                    for key, failure in failures
+                    if not self.has(table, teacher, version, key)
+                ],
             )
 
-    def clear_failures(self, teacher: str, version: str, kind: str, keys: Iterable[str]) -> None:
-        """Forgets failures of what has been judged since."""
+    def _forget_failures(self, teacher: str, version: str, kind: str, keys: Iterable[str]) -> None:
         with self.transaction() as db:
             db.executemany(
                 "DELETE FROM failures WHERE teacher = ? AND version = ? AND kind = ? AND key = ?",

@@ -22,7 +22,7 @@ from leaf_edge.teacher.leases import new_owner
 from leaf_edge.teacher.pair_plan import PairPlan, plan_pairs
 from leaf_edge.teacher.pictures import AbsentError, PictureReader
 from leaf_edge.teacher.store import LabelStore, PictureRow
-from leaf_edge.teacher.work import OnStep, Patience, Task, note, work
+from leaf_edge.teacher.work import OnStep, Patience, Task, work
 
 _J = TypeVar("_J")
 
@@ -75,7 +75,9 @@ def label(
     on_step: called after each batch.
     """
     options = options or LabelOptions()
-    with PictureReader(options.root) as reader:
+    # pairs want frames in any order; a point at a time they come as they lie in the clip
+    spool = store.path.absolute().parent if options.pairs else None
+    with PictureReader(options.root, spool=spool) as reader:
         return _Labelling(store, teacher, options, reader, on_step).run()
 
 
@@ -105,6 +107,7 @@ class _Labelling:
             clean = [row for row in self._store.pictures() if not row.recipe]
             versions = self._store.add_pictures(self._teacher.expand(clean, self._options.seed))
         self._rows = {row.sha256: row for row in self._store.pictures() if self._is_judged(row)}
+        self._reader.expect(self._rows.values())
         points = pairs = 0
         start = time.monotonic()
         if self._options.points:
@@ -155,11 +158,10 @@ class _Labelling:
                 self._store.put_points(*self._identity, judged.items())
                 known = [(key, severities) for key, severities in faults.items() if severities is not None]
                 self._store.put_faults(*self._identity, known)
-                note(self._store, task, judged, failed)
+                self._store.put_failures(*self._identity, "point", failed.items())
             return failed
 
-        task = self._task("point", "points", keys, missing, judge)
-        return task
+        return self._task("point", "points", keys, missing, judge)
 
     def _task(
         self,
@@ -229,11 +231,10 @@ class _Labelling:
             labels = [(names[key][0], names[key][1], judgment) for key, judgment in judged.items()]
             with self._store.transaction():
                 self._store.put_pairs(*self._identity, labels)
-                note(self._store, task, judged, failed)
+                self._store.put_failures(*self._identity, "pair", failed.items())
             return failed
 
-        task = self._task("pair", "pairs", keys, missing, judge)
-        return task
+        return self._task("pair", "pairs", keys, missing, judge)
 
 
 def _sort(keys: Sequence[str], answers: Sequence[_J | Failure]) -> tuple[dict[str, _J], dict[str, Failure]]:

@@ -15,6 +15,7 @@ from leaf_edge.frames.frame import PixelFormat
 from leaf_edge.frames.image_file import ImageFault
 from leaf_edge.frames.rgb import to_rgb
 from leaf_edge.teacher import recipe as recipes
+from leaf_edge.teacher.frame_spool import FrameSpool, Place
 from leaf_edge.teacher.interface import Picture, Rgb
 from leaf_edge.teacher.rows import PictureRow
 
@@ -76,12 +77,18 @@ class _Clip:
 class PictureReader:
     """Opens rows of a label store. Keeps recent pixels, and goes through a clip once where it can.
 
-    root: folder of relative paths; None is the current folder. A context manager, for one thread.
+    root: folder of relative paths; None is the current folder. spool: folder on whose disk the expected
+    frames of clips are set aside as they come by, for those who want them in any order; None sets none aside.
+    A context manager, for one thread.
     """
 
-    def __init__(self, root: Path | None = None, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self, root: Path | None = None, cache_bytes: int = CACHE_BYTES, spool: Path | None = None
+    ) -> None:
         self._root = root
         self._limit = cache_bytes
+        self._spool = None if spool is None else FrameSpool(spool)
+        self._expected: set[Place] = set()
         self._held = 0
         self._cache: OrderedDict[tuple[str, int | None], tuple[str, Rgb]] = OrderedDict()
         self._clip: tuple[Path, _Clip] | None = None
@@ -98,8 +105,14 @@ class PictureReader:
     def close(self) -> None:
         """Closes the clip and forgets the pixels."""
         self._leave_clip()
+        if self._spool is not None:
+            self._spool.close()
         self._cache.clear()
         self._held = 0
+
+    def expect(self, rows: Iterable[PictureRow]) -> None:
+        """Says which pictures will be wanted, in whatever order."""
+        self._expected.update((row.source, row.frame) for row in rows if row.frame is not None)
 
     def read(self, row: PictureRow) -> Picture:
         """The picture of `row`. Raises `SourceError` where its file cannot be read, is another one than
@@ -134,7 +147,7 @@ class PictureReader:
             self._cache.move_to_end(place)
             return self._cache[place]
         path = Path(row.source) if self._root is None else self._root / row.source
-        entry = _read_image(path) if row.frame is None else self._frame(path, row.frame)
+        entry = _read_image(path) if row.frame is None else self._frame(path, (row.source, row.frame))
         self._cache[place] = entry
         self._held += entry[1].nbytes
         while self._held > self._limit and len(self._cache) > 1:
@@ -142,26 +155,38 @@ class PictureReader:
             self._held -= old.nbytes
         return entry
 
-    def _frame(self, path: Path, index: int) -> tuple[str, Rgb]:
+    def _frame(self, path: Path, place: Place) -> tuple[str, Rgb]:
+        index = place[1]
+        if self._spool is not None and (held := self._spool.get(place)) is not None:
+            return frame_sha256(self._hash(path), index), held
         clip = self._open_clip(path, index)
         for frame in clip.frames:
             clip.at = frame.index
-            if frame.index == index:
-                return frame_sha256(clip.sha256, index), to_rgb(frame)
+            here = (place[0], frame.index)
+            set_aside = self._spool is not None and here in self._expected and here not in self._spool
+            rgb = to_rgb(frame) if set_aside or frame.index == index else None
+            if set_aside and self._spool is not None and rgb is not None:
+                self._spool.put(here, rgb)
+            if rgb is not None and frame.index == index:
+                return frame_sha256(clip.sha256, index), rgb
             if frame.index > index:
                 break
         problems = f" ({clip.source.problems[0]})" if clip.source.problems else ""
         self._leave_clip()
         raise SourceError(str(path), f"has no frame {index} that can be read{problems}")
 
+    def _hash(self, path: Path) -> str:
+        if path not in self._hashes:
+            self._hashes[path] = file_sha256(path)
+        return self._hashes[path]
+
     def _open_clip(self, path: Path, index: int) -> _Clip:
         if self._clip is not None and self._clip[0] == path and self._clip[1].at < index:
             return self._clip[1]
         self._leave_clip()
-        if path not in self._hashes:
-            self._hashes[path] = file_sha256(path)
+        identity = self._hash(path)
         source = open_source(path, SourceOptions())
-        clip = _Clip(self._hashes[path], source, iter(source))
+        clip = _Clip(identity, source, iter(source))
         self._clip = path, clip
         return clip
 

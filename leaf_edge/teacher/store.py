@@ -31,9 +31,6 @@ __all__ = [
     "StoreError",
 ]
 
-_SINGLE = ("points", "faults")
-"""Tables whose rows speak of one picture."""
-
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -74,7 +71,9 @@ class LabelStore(Bookkeeping):
             (sha256, teacher, version, *judgment.levels, judgment.mos, judgment.reliability, now)
             for sha256, judgment in labels
         ]
-        return self._insert("points", rows)
+        with self.transaction():
+            self._forget_failures(teacher, version, "point", [str(row[0]) for row in rows])
+            return self._insert("points", rows)
 
     def put_pairs(self, teacher: str, version: str, labels: Iterable[tuple[str, str, PairJudgment]]) -> int:
         """Stores pair labels as `put_points` does, turned so that first < second."""
@@ -85,7 +84,9 @@ class LabelStore(Bookkeeping):
                 raise ValueError(f"a pair is of the picture {first} and itself; expected two pictures")
             a, b, j = (first, second, judgment) if first < second else (second, first, judgment.swapped())
             rows.append((a, b, teacher, version, j.forward, j.backward, j.reliability, now))
-        return self._insert("pairs", rows)
+        with self.transaction():
+            self._forget_failures(teacher, version, "pair", [f"{row[0]} {row[1]}" for row in rows])
+            return self._insert("pairs", rows)
 
     def put_faults(self, teacher: str, version: str, labels: Iterable[tuple[str, Sequence[float]]]) -> int:
         """Stores severities of `contract.FAULTS` (8 values of 0..1) as `put_points` does."""
@@ -117,20 +118,6 @@ class LabelStore(Bookkeeping):
             for row in self._select("faults", teacher, version)
         ]
 
-    def labelled(self, table: str, teacher: str, version: str) -> set[str]:
-        """Keys of the rows of `points`, `faults` (pictures), `pairs` or `plan` (`first second`)."""
-        key = _key_sql(table)
-        sql = f"SELECT {key} FROM {table} WHERE teacher = ? AND version = ?"
-        return {row[0] for row in self._db.execute(sql, (teacher, version))}
-
-    def has(self, table: str, teacher: str, version: str, key: str) -> bool:
-        """Whether the key is among `labelled`."""
-        parts = key.split(" ")
-        names = ("sha256",) if table in _SINGLE else ("first", "second")
-        where = " AND ".join(f"{name} = ?" for name in names)
-        sql = f"SELECT 1 FROM {table} WHERE teacher = ? AND version = ? AND {where}"
-        return self._db.execute(sql, (teacher, version, *parts)).fetchone() is not None
-
     def teachers(self) -> list[Identity]:
         """Who labelled anything here, in order."""
         union = " UNION ".join(f"SELECT teacher, version FROM {t}" for t in ("points", "pairs", "faults"))
@@ -155,10 +142,6 @@ class LabelStore(Bookkeeping):
             new = self.add_pictures(rows)
             db.execute("INSERT OR IGNORE INTO clips VALUES (?, ?, ?)", (sha256, every, len(rows)))
             return new
-
-
-def _key_sql(table: str) -> str:
-    return "sha256" if table in _SINGLE else "first || ' ' || second"
 
 
 def check_sha256(text: str) -> None:

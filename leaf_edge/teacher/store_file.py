@@ -11,6 +11,9 @@ from typing import Any, Self
 
 from leaf_edge.teacher.schema import TABLES, StoreError, connect
 
+_SINGLE = ("points", "faults")
+"""Tables whose rows speak of one picture."""
+
 
 class StoreFile:
     """An open label store without its meaning; see `store.LabelStore`."""
@@ -60,6 +63,20 @@ class StoreFile:
     def _rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+    def labelled(self, table: str, teacher: str, version: str) -> set[str]:
+        """Keys of the rows of `points`, `faults` (pictures), `pairs` or `plan` (`first second`)."""
+        key = "sha256" if table in _SINGLE else "first || ' ' || second"
+        sql = f"SELECT {key} FROM {table} WHERE teacher = ? AND version = ?"
+        return {row[0] for row in self._db.execute(sql, (teacher, version))}
+
+    def has(self, table: str, teacher: str, version: str, key: str) -> bool:
+        """Whether the key is among `labelled`."""
+        parts = key.split(" ")
+        names = ("sha256",) if table in _SINGLE else ("first", "second")
+        where = " AND ".join(f"{name} = ?" for name in names)
+        sql = f"SELECT 1 FROM {table} WHERE teacher = ? AND version = ? AND {where}"
+        return self._db.execute(sql, (teacher, version, *parts)).fetchone() is not None
 
     def _insert(self, table: str, rows: Sequence[tuple[Any, ...]]) -> int:
         marks = ", ".join("?" * len(TABLES[table].columns))

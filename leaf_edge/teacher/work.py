@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from leaf_edge.teacher.interface import Failure
@@ -108,9 +108,3 @@ def _hopeless(store: LabelStore, task: Task, patience: Patience, started: float)
         and not row.transient
         and (not patience.retry_failed or row.updated >= started)
     }
-
-
-def note(store: LabelStore, task: Task, judged: Iterable[str], failed: dict[str, Failure]) -> None:
-    """Inside the transaction of the labels: keeps the list of failures in step with them."""
-    store.clear_failures(task.teacher, task.version, task.kind, judged)
-    store.put_failures(task.teacher, task.version, task.kind, failed.items())
