@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,11 @@ def add_lora(model: Any, rank: int, alpha: float, dropout: float) -> Any:
     config = peft.LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=lora_targets(model), bias="none"
     )
-    return peft.get_peft_model(model, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # of one pinned library about another: nobody's to act on
+        return peft.get_peft_model(model, config)
 
 
 def save_result(model: Any, base: str, adapter: Path, merged: Path) -> None:

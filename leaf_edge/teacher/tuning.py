@@ -162,7 +162,7 @@ class _Run:
         self.model = add_lora(loaded.model, config.rank, config.alpha, config.dropout)
         if config.gradient_checkpointing:
             self.model.enable_input_require_grads()
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            self.model.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
         self._config = config
         self._material = material
         self._prompts = PromptMaker(loaded.processor)

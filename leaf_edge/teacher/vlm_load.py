@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def load_checkpoint(source: str, dtype: str = "bfloat16", device_map: str = "aut
     _check_source(source)
     base = base_of(source)
     config = _config(transformers, base)
+    if not sys.stderr.isatty():  # bars are for people
+        transformers.utils.logging.disable_progress_bar()
     if device_map == "auto" and not torch.cuda.is_available():
         device_map = "cpu"
     try:

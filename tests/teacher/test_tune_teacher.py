@@ -33,9 +33,10 @@ from leaf_edge.teacher.tuning_data import Fact, Material, from_ratings, from_sto
 from leaf_edge.teacher.vlm_load import load_checkpoint  # noqa: E402
 
 CONFIG = TuneConfig(
-    epochs=12, lr=0.02, warmup=2, batch=3, accumulate=2, rank=8, precision="fp32", wordings=1, save_every=4
+    epochs=12, lr=0.01, warmup=2, batch=3, accumulate=2, rank=8, precision="fp32", wordings=1, save_every=4
 )
-MOS = {"dark.png": 1.2, "dim.png": 1.9, "grey.png": 3.1, "light.png": 4.2, "white.png": 4.9}
+MOS = {"black.png": 1.2, "red.png": 1.9, "green.png": 3.1, "blue.png": 4.2, "white.png": 4.9}
+COLOURS = [(10, 10, 10), (20, 20, 220), (20, 220, 20), (220, 20, 20), (230, 230, 230)]  # blue, green, red
 
 
 def read(path: Path) -> Picture:
@@ -44,11 +45,11 @@ def read(path: Path) -> Picture:
 
 @pytest.fixture(scope="session")
 def rated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CSV of five plain pictures whose MOS grows with their brightness."""
+    """A CSV of five pictures of different colours."""
     folder = tmp_path_factory.mktemp("rated")
     for at, name in enumerate(MOS):
         noise = np.random.default_rng(at).integers(0, 20, (32, 40, 3))
-        cv2.imwrite(str(folder / name), (20 + 50 * at + noise).astype(np.uint8))
+        cv2.imwrite(str(folder / name), (np.asarray(COLOURS[at]) + noise).astype(np.uint8))
     with (folder / "ratings.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("file", "mos"), *MOS.items()])
     return folder / "ratings.csv"
@@ -56,7 +57,7 @@ def rated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_vlms.save_llava(tmp_path_factory.mktemp("base") / "llava")
+    return tiny_vlms.save_llava(tmp_path_factory.mktemp("base") / "llava", hidden=64)
 
 
 @pytest.fixture(scope="session")
@@ -107,13 +108,13 @@ def test_the_loss_falls_and_the_tuned_teacher_knows_its_training_pictures(
     log = entries(tuned)
     assert len(log) == 12 * 3 and [entry["step"] for entry in log] == list(range(1, 37))
     first, last = (float(np.mean([entry["loss"] for entry in part])) for part in (log[:3], log[-3:]))
-    assert last < 0.5 * first
+    assert last < 0.3 * first
     options = {"dtype": "float32", "wordings": 1}
     before = right(TransformersTeacher.from_options({"model": str(llava), **options}), rated)
     merged = TransformersTeacher.from_options({"model": str(tuned / "merged"), **options})
     after = right(merged, rated)
-    assert after > before + 0.2
-    pair = merged.pairs([(read(rated.parent / "white.png"), read(rated.parent / "dark.png"))])[0]
+    assert after > before + 0.3
+    pair = merged.pairs([(read(rated.parent / "white.png"), read(rated.parent / "black.png"))])[0]
     assert isinstance(pair, PairJudgment) and pair.preference > 0.5
 
 
@@ -155,9 +156,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(
 def test_a_folder_of_another_run_is_refused_with_what_differs(
     tuned: Path, llava: Path, material: Material
 ) -> None:
-    with pytest.raises(TuningError, match=r"another run \(lr 0.02 then, 0.01 now\); give another output"):
-        tune(str(llava), material, tuned, dataclasses.replace(CONFIG, lr=0.01))
-    with pytest.raises(TuningError, match="facts .* then"):
+    with pytest.raises(TuningError, match=r"another run \(lr 0.01 then, 0.02 now\); give another output"):
+        tune(str(llava), material, tuned, dataclasses.replace(CONFIG, lr=0.02))
+    with pytest.raises(TuningError, match=r"facts .* then"):
         tune(str(llava), dataclasses.replace(material, facts=material.facts[1:]), tuned, CONFIG)
     with pytest.raises(TuningError, match="is an adapter; give a whole checkpoint"):
         tune(str(tuned / "adapter"), material, tuned.parent / "other", CONFIG)
@@ -193,19 +194,19 @@ def test_labels_of_a_store_become_questions_where_they_are_reliable(
             "1",
             [
                 (keys["white.png"], PointJudgment(sure, 0.8)),
-                (keys["grey.png"], PointJudgment((0.2,) * 5, 0.0)),
+                (keys["green.png"], PointJudgment((0.2,) * 5, 0.0)),
             ],
         )
         pair = PairJudgment(0.2, 0.1, 0.6)
-        store.put_pairs("t", "1", [(keys["dark.png"], keys["light.png"], pair)])
+        store.put_pairs("t", "1", [(keys["black.png"], keys["blue.png"], pair)])
     material = from_store(path)
-    dark, light = keys["dark.png"], keys["light.png"]
+    black, blue = keys["black.png"], keys["blue.png"]
     assert set(material.facts) == {
         Fact((keys["white.png"],), "excellent"),
-        Fact((dark, light), "second"),
-        Fact((light, dark), "first"),
+        Fact((black, blue), "second"),
+        Fact((blue, black), "first"),
     }
-    assert material.open(dark).mean() < 50
+    assert material.open(black).mean() < 50
     with pytest.raises(ValueError, match=r"no label of x has a reliability of 0\.3"):
         from_store(path, teacher="x")
     run = ["tune-teacher", str(llava), "--store", str(path), "--output", str(tmp_path / "run"), "--json"]
@@ -213,15 +214,15 @@ def test_labels_of_a_store_become_questions_where_they_are_reliable(
     report = json.loads(capsys.readouterr().out)
     assert (report["questions"], report["steps"]) == (3, 2)
     teacher = TransformersTeacher(report["merged"])
-    assert isinstance(teacher.points([read(rated.parent / "grey.png")])[0], PointJudgment)
+    assert isinstance(teacher.points([read(rated.parent / "green.png")])[0], PointJudgment)
 
 
 def test_the_command_leaves_out_what_it_cannot_read_and_says_so(
     tmp_path: Path, rated: Path, llava: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cv2.imwrite(str(tmp_path / "small.png"), np.zeros((10, 10, 3), np.uint8))
-    (tmp_path / "cut.png").write_bytes((rated.parent / "dark.png").read_bytes()[:200])
-    (tmp_path / "good.png").write_bytes((rated.parent / "light.png").read_bytes())
+    (tmp_path / "cut.png").write_bytes((rated.parent / "black.png").read_bytes()[:200])
+    (tmp_path / "good.png").write_bytes((rated.parent / "blue.png").read_bytes())
     table = tmp_path / "r.csv"
     table.write_text("file,mos\nsmall.png,2\ncut.png,3\ngood.png,4\n")
     run = ["tune-teacher", str(llava), "--data", str(table), "--output", str(tmp_path / "run")]

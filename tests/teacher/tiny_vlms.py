@@ -99,10 +99,15 @@ def _write(
 
 
 def save_llava(
-    folder: Path, *, split: bool = False, template: str | None = LLAVA_TEMPLATE, window: int | None = None
+    folder: Path,
+    *,
+    split: bool = False,
+    template: str | None = LLAVA_TEMPLATE,
+    window: int | None = None,
+    hidden: int = 16,
 ) -> Path:
     """LLaVA: CLIP, Llama; pictures of 28 pixels, 4 tokens. window: a Mistral with attention to so many
-    tokens."""
+    tokens. hidden: size of the language model; 64 has room to learn something with a frozen head."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, MistralConfig
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -115,11 +120,10 @@ def save_llava(
         image_size=28,
         patch_size=14,
     )
+    text = _text(words, hidden_size=hidden)
     config = LlavaConfig(
         vision_config=vision,
-        text_config=MistralConfig(**_text(words), sliding_window=window)
-        if window
-        else LlamaConfig(**_text(words)),
+        text_config=MistralConfig(**text, sliding_window=window) if window else LlamaConfig(**text),
         image_token_id=words.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-1,
         tie_word_embeddings=False,
