@@ -17,10 +17,14 @@ _BATCH = 16
 
 class Quality(NamedTuple):
     """mos: float64 [N], 1 to 5 (of a checkpoint: raw quality on that scale, not calibrated, not
-    clipped). faults: float64 [N, 8] severities."""
+    clipped). faults: float64 [N, 8] severities. low, high: ends of the MOS interval, [N] each, that
+    should hold the share `coverage` of MOS; None where the model gives no interval."""
 
     mos: NDArray[np.float64]
     faults: NDArray[np.float64]
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
+    coverage: float | None = None
 
 
 class Model(Protocol):
@@ -41,12 +45,23 @@ class BundleModel:
         self.reason_threshold = self._scorer.reason_threshold
 
     def __call__(self, views: NDArray[np.uint8]) -> Quality:
-        mos, faults = [], []
+        encoding = self._scorer.encoding
+        mos, faults, ends = [], [], []
         for i in range(0, len(views), _BATCH):
             outputs = self._scorer.score_views(views[i : i + _BATCH])
-            mos.append(self._scorer.encoding.curve(outputs.mos))
+            mos.append(encoding.curve(outputs.mos))
             faults.append(outputs.faults)
-        return Quality(np.concatenate(mos).astype(np.float64), np.concatenate(faults).astype(np.float64))
+            ends += [
+                encoding.interval(float(m), float(s)) for m, s in zip(mos[-1], outputs.spread, strict=True)
+            ]
+        low, high = np.array(ends, np.float64).T
+        return Quality(
+            np.concatenate(mos).astype(np.float64),
+            np.concatenate(faults).astype(np.float64),
+            low,
+            high,
+            encoding.interval.coverage,
+        )
 
 
 class CheckpointModel:
