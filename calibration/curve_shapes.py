@@ -123,17 +123,19 @@ def _knots(x: Floats, y: Floats, count: int) -> Map:
     """Least squares over non-negative rises between knots at quantiles of `x`."""
     knots = np.unique(np.quantile(x, np.linspace(0, 1, count)))
     steps = np.clip((x[:, None] - knots[:-1]) / np.diff(knots), 0, 1)
-    # cyclic coordinate descent; with at most 8 rises it settles within these sweeps
-    rises, offset = np.full(len(knots) - 1, np.ptp(y) / (len(knots) - 1)), float(y.mean())
-    power = (steps**2).sum(0)
-    rest = y - offset - steps @ rises
+    # cyclic coordinate descent on the normal equations, without the offset; with at most 8 rises it settles
+    # within these sweeps
+    centred = steps - steps.mean(0)
+    gram, target = centred.T @ centred, centred.T @ (y - y.mean())
+    power = np.maximum(gram.diagonal(), 1e-12)
+    rises = np.full(len(knots) - 1, np.ptp(y) / (len(knots) - 1))
     for _ in range(400):
-        shift = float(rest.mean())
-        offset, rest = offset + shift, rest - shift
+        before = rises.copy()
         for k in range(len(rises)):
-            new = max(MIN_SLOPE, rises[k] + steps[:, k] @ rest / power[k])
-            rest -= (new - rises[k]) * steps[:, k]
-            rises[k] = new
+            rises[k] = max(MIN_SLOPE, rises[k] + float(target[k] - gram[k] @ rises) / power[k])
+        if np.abs(rises - before).max() < 1e-9:
+            break
+    offset = float(y.mean() - steps.mean(0) @ rises)
     heights = offset + np.concatenate([[0.0], np.cumsum(rises)])
     slopes = rises / np.diff(knots)
     return _polygon(knots, heights, float(slopes[0]), float(slopes[-1]))
