@@ -29,7 +29,7 @@ _CAP = 0.95
 _EASIEST = 0.25
 """Weight of the easiest frame, where the hardest has 1."""
 _HARD, _FAR = 0.8, 0.8
-"""Shares above which a reason says "hard" and "unlike"."""
+"""Difficulty and distance from which a reason mentions them."""
 
 
 @dataclass(frozen=True)
@@ -180,12 +180,12 @@ def _first_distances(points: Floats, taken: NDArray[np.intp]) -> tuple[Floats, f
 def _suggestion(
     index: int, hard: float, distance: float, low: float, high: float, ratings: int, compared: bool
 ) -> Suggestion:
-    number = {0: "no rating", 1: "1 rating"}.get(ratings, f"{ratings} ratings")
-    parts = [f"{number} yet at raw {low:.3f} to {high:.3f}"]
+    number = "none" if ratings == 0 else str(ratings)
+    parts = [f"raw {low:.3f} to {high:.3f} has {number} rated or chosen so far"]
     if hard >= _HARD:
-        parts.append(f"hard: less certain than {100 * hard:.0f} % of frames")
+        parts.append("hardest of all" if hard >= 1 else f"harder than {100 * hard:.0f} % of frames")
     if not compared:
         parts.append("the first to be rated")
     elif distance >= _FAR:
-        parts.append(f"unlike what is rated or chosen (distance {distance:.2f} of the typical one)")
+        parts.append(f"unlike what is rated or chosen ({distance:.1f} times the typical distance)")
     return Suggestion(index, hard, distance, low, high, ratings, "; ".join(parts))

@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "gate": ("leaf_edge.cli.gate", "accept or reject the frames of a stream by their quality"),
     "train": ("leaf_edge.cli.train", "train a student on rated photographs and synthetic faults"),
     "distill": ("leaf_edge.cli.distill", "distil a student from a teacher's labels"),
+    "budget": ("leaf_edge.cli.budget", "what labels and ratings are worth, on rated data"),
     "evaluate": ("leaf_edge.cli.evaluate", "agreement with MOS, response to known faults"),
     "export": ("leaf_edge.cli.export", "quantise a student and write its bundle"),
     "calibrate": ("leaf_edge.cli.calibrate", "from raw quality to MOS with the human ratings at hand"),
@@ -34,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "label": ("leaf_edge.cli.label", "ask a teacher for labels of pictures and pairs"),
     "labels": ("leaf_edge.cli.labels", "look into, export, import and merge label stores"),
     "tune-teacher": ("leaf_edge.cli.tune_teacher", "tune a vision-language teacher on ratings or labels"),
+    "suggest": ("leaf_edge.cli.suggest", "which frames to have rated next"),
     "bench": ("leaf_edge.cli.bench", "time per stage of scoring a frame"),
     "demo": ("leaf_edge.cli.demo", "make a clip with known faults, score it, gate it"),
 }

@@ -70,7 +70,7 @@ def test_of_like_frames_the_hardest_comes_first() -> None:
     spread = rng.uniform(0.1, 0.2, 50)
     first = suggest(rng.normal(size=(50, 4)), np.full(50, 0.5), spread, 1)[0]
     assert first.index == spread.argmax() and first.difficulty == 1.0
-    assert "hard" in first.reason and "first to be rated" in first.reason
+    assert "hardest of all" in first.reason and "first to be rated" in first.reason
 
 
 def test_teachers_disagreement_makes_a_frame_hard() -> None:
@@ -86,7 +86,7 @@ def test_ratings_that_exist_are_complemented() -> None:
     rated = np.flatnonzero((scene < 3) & (raw > np.median(raw)))[:60]
     chosen = suggest(features, raw, spread, 20, rated=rated)
     assert np.mean(scene[[s.index for s in chosen]] >= 3) > 0.8
-    assert chosen[0].ratings == 0 and "no rating yet" in chosen[0].reason
+    assert chosen[0].ratings == 0 and "has none rated or chosen" in chosen[0].reason
     assert np.mean([s.distance for s in chosen]) > 0.8
 
 
