@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from leaf_edge.contract import FAULTS, MOS_MAX, MOS_MIN
 from leaf_edge.teacher import option_values as values
-from leaf_edge.teacher.expansion import PER_PICTURE, expand
+from leaf_edge.teacher.expansion import MOST, PER_PICTURE, expand
 from leaf_edge.teacher.full_reference import Pyramid, compare, pyramid
 from leaf_edge.teacher.interface import CleanLookup, Failure, Picture
 from leaf_edge.teacher.judgment import PairJudgment, PointJudgment
@@ -21,7 +21,7 @@ from leaf_edge.teacher.normal_levels import normal_levels
 from leaf_edge.teacher.recipe import severities, validate
 from leaf_edge.teacher.rows import PictureRow
 
-OPTIONS = ("deviation", "assume_clean")
+OPTIONS = ("per_picture", "deviation", "assume_clean")
 DEVIATION = 0.5
 """MOS: half a level."""
 
@@ -47,7 +47,7 @@ class _Quality(NamedTuple):
 class ReferenceTeacher:
     """Judgments of synthetic versions (`expand` makes their rows); needs `with_clean` first.
 
-    deviation: of the normal that a MOS is turned into over the five levels, in MOS, 0.1 to 2.
+    per_picture: versions that `expand` makes of a clean picture, 1 to 64. deviation: of the normal that a MOS is turned into over the five levels, in MOS, 0.1 to 2.
     assume_clean: judge a camera's own picture too, as near-excellent with a low reliability; without it
     such a picture is a `Failure`. Not thread-safe. Needs scikit-image (leaf-edge[train]).
     """
@@ -55,7 +55,10 @@ class ReferenceTeacher:
     name = "reference:ssim+severity"
     batch = 8
 
-    def __init__(self, deviation: float = DEVIATION, assume_clean: bool = False) -> None:
+    def __init__(
+        self, deviation: float = DEVIATION, assume_clean: bool = False, per_picture: int = PER_PICTURE
+    ) -> None:
+        self.per_picture = per_picture
         self.deviation = deviation
         self.assume_clean = assume_clean
         self._lookup: CleanLookup | None = None
@@ -63,11 +66,12 @@ class ReferenceTeacher:
 
     @classmethod
     def from_options(cls, options: Mapping[str, object]) -> ReferenceTeacher:
-        """From `deviation` and `assume_clean`. Raises `ValueError` that names what is wrong."""
+        """From `per_picture`, `deviation` and `assume_clean`. Raises `ValueError` that names what is wrong."""
         values.refuse_unknown("reference", options, OPTIONS)
         return cls(
             values.number(options, "deviation", DEVIATION, 0.1, 2.0),
             values.flag(options, "assume_clean", False),
+            values.whole(options, "per_picture", PER_PICTURE, 1, MOST),
         )
 
     @property
@@ -81,10 +85,10 @@ class ReferenceTeacher:
         self._ready.clear()
 
     def expand(
-        self, rows: Iterable[PictureRow], seed: int, per_picture: int = PER_PICTURE
+        self, rows: Iterable[PictureRow], seed: int, per_picture: int | None = None
     ) -> list[PictureRow]:
         """Rows of synthetic versions of clean pictures (`leaf_edge.teacher.expansion.expand`)."""
-        return expand(rows, seed, per_picture)
+        return expand(rows, seed, self.per_picture if per_picture is None else per_picture)
 
     def fault_severities(self, picture: Picture) -> tuple[float, ...] | None:
         """Severities 0..1 in the order of `contract.FAULTS`, as its recipe states them. Of a camera's own

@@ -178,11 +178,12 @@ def test_judgments_are_the_same_whatever_the_batch(teacher: ReferenceTeacher) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sharpness": 1}, "no option sharpness; it has: deviation, assume_clean"),
+        ({"sharpness": 1}, "no option sharpness; it has: per_picture, deviation, assume_clean"),
         ({"deviation": "wide"}, "deviation is 'wide'"),
         ({"deviation": 0}, "from 0.1 to 2"),
         ({"deviation": True}, "deviation is True"),
         ({"assume_clean": "perhaps"}, "expected true or false"),
+        ({"per_picture": 65}, "from 1 to 64"),
     ],
 )
 def test_wrong_options_are_refused_by_name(options: dict[str, Any], message: str) -> None:
@@ -214,6 +215,7 @@ def test_expansion_depends_on_each_picture_alone() -> None:
     assert {row.sha256 for row in forward} == {row.sha256 for row in backward}
     assert expand([*rows, *forward], 3) == forward
     assert expand(rows, 4) != forward
+    assert ReferenceTeacher.from_options({"per_picture": "3"}).expand(rows, 3) == expand(rows, 3, 3)
     assert len(forward) == 40 * 8
     assert all(row.sha256 == recipe_sha256(row.recipe) and row.width == 64 for row in forward)
     strongest = np.array([severities(row.recipe) for row in forward])
