@@ -3,13 +3,16 @@
 Of n pictures n (n - 1) / 2 pairs could be asked; some n K / 2 of them are chosen: a connected graph, so that
 all pictures land on one scale; neighbours in quality, whose outcome is in doubt (variance p (1 - p) of the
 outcome under Thurstone's case III with the labels' own deviations); partly versions of one clean picture,
-which differ in nothing but their faults; and some at random, which keep the graph narrow.
+which differ in nothing but their faults; some that close a triangle, by which cycles show; and some at
+random, which keep the graph narrow.
 """
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +24,10 @@ from leaf_edge.teacher.judgment import PointJudgment
 
 WITHIN = 0.5
 """Share of the freely chosen pairs of synthetic versions that are of one clean picture."""
+TRIANGLES = 0.1
+"""Share of the freely chosen pairs that make a triangle of two that are there."""
 ANYWHERE = 0.2
-"""Share of the candidates that come from the whole range of quality."""
+"""Share of the freely chosen pairs that may be of any two pictures."""
 LEAST_DEVIATION = 0.15
 """MOS. No teacher is surer of a picture than this, however narrow its distribution."""
 
@@ -91,7 +96,7 @@ def sample_pairs(
     before = set(graph.pairs)
     rng = np.random.default_rng([seed, n])
     quality = _Quality.of(keys, estimates, rng)
-    for a, b in zip(quality.order[:-1], quality.order[1:], strict=True):
+    for a, b in pairwise(quality.chain(rng)):
         if not graph.components.same(int(a), int(b)):
             graph.add(int(a), int(b))
     goal = min(round(n * per_picture / 2), n * (n - 1) // 2)
@@ -99,6 +104,8 @@ def sample_pairs(
     grouped = sum(map(len, members)) / n
     missing = goal - len(graph.pairs)
     _fill(graph, quality, rng, len(graph.pairs) + round(missing * WITHIN * grouped), members)
+    _close_triangles(graph, rng, round(missing * TRIANGLES))
+    _fill(graph, quality, rng, len(graph.pairs) + round(missing * ANYWHERE), None, anyone=True)
     _fill(graph, quality, rng, goal, None)
     graph.cap += 1  # the last few find no partner that has room
     _fill(graph, quality, rng, goal, None)
@@ -145,6 +152,12 @@ class _Quality(NamedTuple):
         order = shuffled[np.argsort(-known[shuffled, 0], kind="stable")]
         return cls(known[:, 0], known[:, 1], order.astype(np.int64))
 
+    def chain(self, rng: np.random.Generator) -> Index:
+        """All pictures in a row, neighbours about a deviation apart: by one draw of what each may be. Closer
+        ones would tell nothing but that they are close."""
+        drawn = self.mos + self.deviation * rng.standard_normal(len(self.mos))
+        return np.asarray(self.order[np.argsort(-drawn[self.order], kind="stable")])
+
     def near(self, chosen: Index, rng: np.random.Generator) -> Index:
         """For each chosen picture one whose quality is within a joint deviation or so."""
         falling = -self.mos[self.order]
@@ -164,22 +177,28 @@ def _members(keys: Sequence[str], groups: Mapping[str, str]) -> list[list[int]]:
 
 
 def _fill(
-    graph: _Graph, quality: _Quality, rng: np.random.Generator, goal: int, members: list[list[int]] | None
+    graph: _Graph,
+    quality: _Quality,
+    rng: np.random.Generator,
+    goal: int,
+    members: list[list[int]] | None,
+    *,
+    anyone: bool = False,
 ) -> None:
-    """Adds pairs in order of a weighted draw (Efraimidis and Spirakis 2006: by log(u) / weight) until there
-    are `goal` or nothing more is found; within the groups where `members` are given."""
+    """Adds pairs until there are `goal` or nothing more is found: within the groups where `members` are
+    given, else of neighbours in quality; in order of a draw weighted by their doubt (Efraimidis and Spirakis 2006:
+    by log(u) / weight). anyone: of any two pictures, unweighted."""
     for _ in range(_ROUNDS):
         wanted = goal - len(graph.pairs)
         if wanted <= 0:
             return
-        degree = np.asarray(graph.degree)
-        a, b = (
-            _across(graph, quality, rng, degree, wanted * _DRAWS)
-            if members is None
-            else _inside(members, rng, wanted * _DRAWS)
-        )
+        if members is not None:
+            a, b = _inside(members, rng, wanted * _DRAWS)
+        else:
+            a, b = _across(graph, quality, rng, wanted * _DRAWS, anyone)
         weight = outcome_variance(quality.mos[a], quality.mos[b], quality.deviation[a], quality.deviation[b])
-        key = np.log(rng.random(len(a)) + 1e-300) / np.maximum(weight, 1e-9)
+        weight = np.ones(len(a)) if anyone else np.maximum(weight, 1e-9)
+        key = np.log(rng.random(len(a)) + 1e-300) / weight
         for number in np.argsort(-key, kind="stable"):
             graph.offer(int(a[number]), int(b[number]))
             if len(graph.pairs) >= goal:
@@ -187,17 +206,16 @@ def _fill(
 
 
 def _across(
-    graph: _Graph, quality: _Quality, rng: np.random.Generator, degree: Index, count: int
+    graph: _Graph, quality: _Quality, rng: np.random.Generator, count: int, anyone: bool
 ) -> tuple[Index, Index]:
-    """Candidates: those with few pairs first, and for each a neighbour in quality or, now and then, any."""
+    """Candidates: those with few pairs first, each with a neighbour in quality or with anyone."""
+    degree = np.asarray(graph.degree)
     open_ = np.flatnonzero(degree < graph.cap)
     if len(open_) < 2:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     need = (graph.cap - degree[open_]).astype(np.float64)
     a = open_[np.searchsorted(np.cumsum(need), rng.random(count) * need.sum(), "right")]
-    anyone = open_[rng.integers(len(open_), size=count)]
-    b = np.where(rng.random(count) < ANYWHERE, anyone, quality.near(a, rng))
-    return a, b
+    return a, open_[rng.integers(len(open_), size=count)] if anyone else quality.near(a, rng)
 
 
 def _inside(members: list[list[int]], rng: np.random.Generator, count: int) -> tuple[Index, Index]:
@@ -211,6 +229,22 @@ def _inside(members: list[list[int]], rng: np.random.Generator, count: int) -> t
     at = rng.integers(len(flat), size=count)
     step = 1 + (rng.random(count) * (size[at] - 1)).astype(np.int64)  # another one of the group
     return flat[at], flat[start[at] + (at - start[at] + step) % size[at]]
+
+
+def _close_triangles(graph: _Graph, rng: np.random.Generator, count: int) -> None:
+    """Adds up to `count` pairs of pictures that were both to be compared with the same third one."""
+    near: list[list[int]] = [[] for _ in range(graph.n)]
+    for a, b in sorted(graph.pairs):
+        near[a].append(b)
+        near[b].append(a)
+    goal = len(graph.pairs) + count
+    draw = random.Random(int(rng.integers(1 << 32)))
+    for middle in rng.integers(graph.n, size=4 * count):
+        if len(graph.pairs) >= goal:
+            return
+        if len(near[middle]) > 1:
+            a, b = draw.sample(near[middle], 2)
+            graph.offer(a, b)
 
 
 def _complete(graph: _Graph, rng: np.random.Generator, goal: int) -> None:
