@@ -34,6 +34,9 @@ _CERTAIN = 0.99
 _KEPT = 4
 """Clean pictures kept ready: versions of one picture come together."""
 
+_REMEMBERED = 100_000
+"""Comparisons kept; some 30 MB."""
+
 
 class _Quality(NamedTuple):
     """mos: 1..5. reliability: 0..1. faults: severities by name. clean: SHA-256, "" without a recipe."""
@@ -47,7 +50,8 @@ class _Quality(NamedTuple):
 class ReferenceTeacher:
     """Judgments of synthetic versions (`expand` makes their rows); needs `with_clean` first.
 
-    per_picture: versions that `expand` makes of a clean picture, 1 to 64. deviation: of the normal that a MOS is turned into over the five levels, in MOS, 0.1 to 2.
+    per_picture: versions that `expand` makes of a clean picture, 1 to 64.
+    deviation: of the normal that a MOS is turned into over the five levels, in MOS, 0.1 to 2.
     assume_clean: judge a camera's own picture too, as near-excellent with a low reliability; without it
     such a picture is a `Failure`. Not thread-safe. Needs scikit-image (leaf-edge[train]).
     """
@@ -63,10 +67,11 @@ class ReferenceTeacher:
         self.assume_clean = assume_clean
         self._lookup: CleanLookup | None = None
         self._ready: OrderedDict[str, Pyramid] = OrderedDict()
+        self._known: dict[str, _Quality] = {}
 
     @classmethod
     def from_options(cls, options: Mapping[str, object]) -> ReferenceTeacher:
-        """From `per_picture`, `deviation` and `assume_clean`. Raises `ValueError` that names what is wrong."""
+        """From the options in `OPTIONS`. Raises `ValueError` that names what is wrong."""
         values.refuse_unknown("reference", options, OPTIONS)
         return cls(
             values.number(options, "deviation", DEVIATION, 0.1, 2.0),
@@ -82,7 +87,7 @@ class ReferenceTeacher:
     def with_clean(self, lookup: CleanLookup) -> None:
         """Where the clean pictures come from."""
         self._lookup = lookup
-        self._ready.clear()
+        self.close()
 
     def expand(
         self, rows: Iterable[PictureRow], seed: int, per_picture: int | None = None
@@ -109,15 +114,12 @@ class ReferenceTeacher:
         Of one clean picture, where no fault is stronger in one version and some are weaker, the order is
         certain. All else goes by the difference in MOS and the deviation of both, and is believed less.
         """
-        known: dict[str, _Quality | Failure] = {}
-        for picture in (picture for both in pairs for picture in both):
-            if picture.sha256 not in known:
-                known[picture.sha256] = self._quality(picture)
-        return [self._pair(known[a.sha256], known[b.sha256]) for a, b in pairs]
+        return [self._pair(self._quality(a), self._quality(b)) for a, b in pairs]
 
     def close(self) -> None:
-        """Forgets the clean pictures that it kept."""
+        """Forgets the clean pictures and the comparisons that it kept."""
         self._ready.clear()
+        self._known.clear()
 
     def _point(self, quality: _Quality | Failure) -> PointJudgment | Failure:
         if isinstance(quality, Failure):
@@ -141,6 +143,17 @@ class ReferenceTeacher:
         return PairJudgment(preference, preference, trust * abs(2 * preference - 1))
 
     def _quality(self, picture: Picture) -> _Quality | Failure:
+        """Compared once: a picture comes back in several pairs."""
+        if picture.sha256 in self._known:
+            return self._known[picture.sha256]
+        quality = self._compared(picture)
+        if isinstance(quality, _Quality):
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[picture.sha256] = quality
+        return quality
+
+    def _compared(self, picture: Picture) -> _Quality | Failure:
         name = picture.source or picture.sha256
         if not picture.recipe:
             if self.assume_clean:

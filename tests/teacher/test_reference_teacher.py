@@ -159,7 +159,7 @@ def test_a_picture_of_a_camera_cannot_be_judged_unless_taken_for_clean(teacher: 
 
 def test_failures_cost_no_other_picture(teacher: ReferenceTeacher) -> None:
     lost = version({"noise": 0.5})
-    lost = Picture(lost.sha256, lost.rgb, {**lost.recipe, "clean": "ef" * 32}, "lost")
+    lost = Picture("22" * 32, lost.rgb, {**lost.recipe, "clean": "ef" * 32}, "lost")
     small = Picture("00" * 32, scene(1, 80, 100), version({"noise": 0.5}).recipe, "small")
     broken = Picture("11" * 32, scene(1), {"clean": CLEAN}, "broken")
     answers = teacher.points([lost, version({"noise": 0.5}), small, broken])
@@ -173,6 +173,22 @@ def test_judgments_are_the_same_whatever_the_batch(teacher: ReferenceTeacher) ->
     fresh = ReferenceTeacher()
     fresh.with_clean(PICTURES.__getitem__)
     assert judged(teacher, *pictures) == [judged(fresh, p)[0] for p in reversed(pictures)][::-1]
+
+
+def test_a_picture_in_many_pairs_is_compared_once() -> None:
+    asked: list[str] = []
+
+    def lookup(sha256: str) -> Rgb:
+        asked.append(sha256)
+        return PICTURES[sha256]
+
+    teacher = ReferenceTeacher()
+    teacher.with_clean(lookup)
+    a, b, c = version({"noise": 0.3}), version({"compression": 0.6}, OTHER), version({"banding": 0.9})
+    first = teacher.pairs([(a, b), (b, c), (a, c)])
+    assert sorted(asked) == sorted({CLEAN, OTHER})
+    teacher.close()
+    assert teacher.pairs([(a, b), (b, c), (a, c)]) == first and len(asked) == 4
 
 
 @pytest.mark.parametrize(
