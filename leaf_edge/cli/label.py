@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
 
@@ -35,6 +37,7 @@ teacher.yaml:
     model: InternVL3_5-8B
     ..."""
 
+_LINE_S = 60.0
 _SHOWN = 5  # failures that are printed; `leaf-edge labels stats` has them all
 
 
@@ -142,17 +145,12 @@ def _teacher(args: argparse.Namespace) -> Teacher:
 
 
 class _Bars:
-    """Progress on standard error: files, points, pairs, with rate and time left."""
+    """Progress on standard error: files, points, pairs, with rate and time left. Bars on a terminal;
+    elsewhere, as in a job's log, a line a minute."""
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         console = Console(stderr=True)
         self._bar = Progress(
@@ -160,12 +158,13 @@ class _Bars:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
             console=console,
             disable=not console.is_terminal,
         )
         self._tasks: dict[str, Any] = {}
+        self._rates: dict[str, Rate] = {}
+        self._lines = not console.is_terminal
+        self._said = time.monotonic()
 
     def __enter__(self) -> _Bars:
         self._bar.start()
@@ -183,14 +182,30 @@ class _Bars:
         self._show(f"{kind}s", done, total, failed)
 
     def _show(self, name: str, done: int, total: int, failed: int) -> None:
+        now = time.monotonic()
         if name not in self._tasks:
-            # what an earlier run did is no progress of this one: the rate begins here
-            self._tasks[name] = self._bar.add_task(name, total=total, completed=done, rate="", note="")
-        task = self._tasks[name]
-        speed = next(entry for entry in self._bar.tasks if entry.id == task).speed
-        rate = f"{3600 * speed:,.0f}/h" if speed else ""
-        note = f"{failed} failed" if failed else ""
-        self._bar.update(task, completed=done, total=total, rate=rate, note=note)
+            self._tasks[name] = self._bar.add_task(name, total=total, completed=done, rate="")
+            self._rates[name] = Rate(now, done)
+        text = self._rates[name].text(now, done, total) + (f", {failed} failed" if failed else "")
+        self._bar.update(self._tasks[name], completed=done, total=total, rate=text)
+        if self._lines and now - self._said >= _LINE_S:
+            self._said = now
+            print(f"leaf-edge: {name} {done}/{total} {text}", file=sys.stderr, flush=True)
+
+
+class Rate(NamedTuple):
+    """Progress since a beginning: what an earlier run did is none of this one's."""
+
+    start_s: float
+    start_done: int
+
+    def text(self, now_s: float, done: int, total: int) -> str:
+        """Rate and time left, as `12,000/hour, 1:20:05 left`; empty before anything is done."""
+        made, seconds = done - self.start_done, now_s - self.start_s
+        if made <= 0 or seconds <= 0:
+            return ""
+        left = timedelta(seconds=round((total - done) * seconds / made))
+        return f"{3600 * made / seconds:,.0f}/hour, {left} left"
 
 
 def _report(teacher: Teacher, found: Ingested, done: Labelled) -> dict[str, Any]:

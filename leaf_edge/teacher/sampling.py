@@ -186,8 +186,8 @@ def _fill(
     anyone: bool = False,
 ) -> None:
     """Adds pairs until there are `goal` or nothing more is found: within the groups where `members` are
-    given, else of neighbours in quality; in order of a draw weighted by their doubt (Efraimidis and Spirakis 2006:
-    by log(u) / weight). anyone: of any two pictures, unweighted."""
+    given, else of neighbours in quality; in order of a draw weighted by their doubt (Efraimidis and Spirakis
+    2006: by log(u) / weight). anyone: of any two pictures, unweighted."""
     for _ in range(_ROUNDS):
         wanted = goal - len(graph.pairs)
         if wanted <= 0:

@@ -323,3 +323,17 @@ def test_frames_of_clips_are_the_same_in_any_order_and_each_clip_is_decoded_once
     full.put(("a", 1), np.zeros((4, 4, 3), np.uint8))
     assert ("a", 0) in full and full.get(("a", 1)) is None
     full.close()
+
+
+def test_the_rate_counts_from_where_this_run_began():
+    from leaf_edge.cli.label import Rate
+
+    assert Rate(100.0, 500).text(160.0, 620, 1220) == "7,200/hour, 0:05:00 left"
+    assert Rate(100.0, 500).text(160.0, 500, 1220) == ""
+
+
+def test_a_log_that_is_no_terminal_gets_a_line_now_and_then(label, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("leaf_edge.cli.label._LINE_S", 0.0)
+    write_images(tmp_path / "photos", [30, 90, 150])
+    assert label("photos", "--no-pairs", "--option", "batch=1") == ExitCode.OK
+    assert "leaf-edge: points 2/3 " in capsys.readouterr().err
