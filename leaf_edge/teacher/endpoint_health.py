@@ -1,8 +1,12 @@
 """When an endpoint may be asked: its pauses, its failures in a row, and what it has done so far.
 
     ready --- asked to wait (Retry-After) ---> limited --- time is over ---> ready
-    ready --- K failures in a row ---> aside --- pause is over, one probe ---> ready, or aside twice as long
+    ready --- K failures in a row ---> aside --- a probe is answered ---> ready
+                                       aside --- it is not ---> aside, the next probe after twice the time
     ready --- refusal of an endpoint that never answered ---> refused, for good
+
+A probe is a neutral question, sent at once when the endpoint is put aside and after each pause: pictures on
+which a server fails (and their retries) then neither keep a living one aside nor wait for a dead one.
 
 A refusal (a wrong key, an unknown model) of an endpoint that did answer before is a pause at once, not the
 end: keys and addresses come back in a long run.
@@ -73,6 +77,7 @@ class EndpointHealth:
         self.url = url
         self.concurrency = concurrency
         self.in_flight = 0
+        self.probing = False
         self.answers = 0
         self.refusal: str | None = None
         self.message = ""
@@ -90,13 +95,21 @@ class EndpointHealth:
 
     def ready(self, now: float) -> bool:
         """Whether it takes requests, as far as is known."""
-        return self.refusal is None and not self._aside and now >= self._until
+        return self.alive and now >= self._until
+
+    @property
+    def alive(self) -> bool:
+        """Neither aside nor refused; it may be asked to wait."""
+        return self.refusal is None and not self._aside
 
     def free(self, now: float) -> int:
-        """Requests that may be sent now: up to the bound when ready, one probe after its time aside."""
-        if self.refusal is not None or now < self._until:
-            return 0
-        return max(0, (1 if self._aside else self.concurrency) - self.in_flight)
+        """Requests that may be sent now."""
+        return max(0, self.concurrency - self.in_flight) if self.ready(now) else 0
+
+    def probe_due(self, now: float) -> bool:
+        """Whether it is aside, its pause is over and a slot is free for a probe."""
+        due = self._aside and self.refusal is None and now >= self._until
+        return due and not self.probing and self.in_flight < self.concurrency
 
     def wakes(self, now: float) -> float | None:
         """When its pause ends; None when it has none."""
@@ -130,9 +143,10 @@ class EndpointHealth:
             return
         self._in_a_row += 1
         if at_once or self._aside or self._in_a_row >= self._retry.failures_in_a_row:
-            pause = self._retry.pause(
-                self._retry.probe_pause, self._retry.probe_pause_max, self._pauses, self._rng
-            )
+            pause = 0.0  # the first probe tells whether the endpoint or what it was asked is at fault
+            if self._pauses:
+                first, greatest = self._retry.probe_pause, self._retry.probe_pause_max
+                pause = self._retry.pause(first, greatest, self._pauses - 1, self._rng)
             self._aside = True
             self._until = max(self._until, now + pause)
             self._pauses += 1

@@ -31,7 +31,7 @@ from leaf_edge.teacher.openai_answers import AnswerError
 T = TypeVar("T")
 
 
-class EndpointsRefusedError(ValueError):
+class EndpointsRefusedError(ConnectionError):
     """Every endpoint refuses: keys, addresses, model names or parameters are wrong. The message has all
     answers."""
 
@@ -65,8 +65,9 @@ class _Waiter:
 class EndpointPool:
     """Asks endpoints. Everything here runs in the event loop in which it was made.
 
-    neutral: a request that any endpoint with right settings answers. When an endpoint that has not answered
-    yet refuses a request, it tells whether the settings or that one picture is at fault.
+    neutral: a request that any endpoint with right settings answers. It tells whether one that is aside is
+    alive again, and, when one that has not answered yet refuses a request, whether its settings or that one
+    picture is at fault.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class EndpointPool:
         self._waiters: deque[_Waiter] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._down_since: float | None = None
+        self._probes: set[asyncio.Task[None]] = set()
 
     async def ask(self, request: Request[T]) -> T | Failure:
         """The result of a request, or why there is none. Raises EndpointsRefusedError."""
@@ -179,6 +181,18 @@ class EndpointPool:
             endpoint.refused(outcome.reason)
             return outcome
 
+    async def _probe(self, endpoint: _Endpoint) -> None:
+        """A neutral question to an endpoint that is aside, in a slot that was taken for it."""
+        try:
+            generation = endpoint.generation
+            result = await self._send(endpoint, self._neutral, retry=False)
+            if isinstance(result, Malformed) and not endpoint.alive and endpoint.generation == generation:
+                endpoint.failed(self._loop.time(), generation, result.reason)  # a refusal, not counted so far
+        finally:
+            endpoint.probing = False
+            endpoint.in_flight -= 1
+            self._dispatch()
+
     async def _take(self, avoid: set[_Endpoint]) -> _Endpoint | Failure:
         """Waits for a slot; the caller gives it back by `in_flight -= 1`."""
         while True:
@@ -196,9 +210,9 @@ class EndpointPool:
                 raise
             if isinstance(place, Failure):
                 return place
-            if place.refusal is None and place.wakes(self._loop.time()) is None:
+            if place.ready(self._loop.time()):
                 return place
-            place.in_flight -= 1  # it asked for a pause between the choice and now
+            place.in_flight -= 1  # it was put to rest between the choice and now
 
     def _dispatch(self) -> None:
         """Gives free slots to those who wait, and ends the wait of those for whom nothing will come."""
@@ -207,6 +221,13 @@ class EndpointPool:
             self._down_since = None
         elif self._down_since is None:
             self._down_since = now
+        for endpoint in self._endpoints:
+            if endpoint.probe_due(now):
+                endpoint.probing = True
+                endpoint.in_flight += 1
+                probe = self._loop.create_task(self._probe(endpoint))
+                self._probes.add(probe)
+                probe.add_done_callback(self._probes.discard)
         refused = all(endpoint.refusal is not None for endpoint in self._endpoints)
         kept: deque[_Waiter] = deque()
         while self._waiters:
@@ -218,10 +239,10 @@ class EndpointPool:
             if refused:
                 waiter.place.set_exception(EndpointsRefusedError(self._refusals()))
                 continue
-            endpoint = self._choose(waiter.avoid, now)
-            if endpoint is not None:
-                endpoint.in_flight += 1
-                waiter.place.set_result(endpoint)
+            chosen = self._choose(waiter.avoid, now)
+            if chosen is not None:
+                chosen.in_flight += 1
+                waiter.place.set_result(chosen)
             elif self._expires(waiter) <= now:
                 waiter.place.set_result(Failure(self._down_reason(now), transient=True))
             else:

@@ -36,8 +36,8 @@ class OpenAITeacher:
     block ends them. Thread-safe. Not to be used across a fork after the first question.
 
     Raises ValueError where a named API key is not set. `points` and `pairs` raise EndpointsRefusedError (a
-    ValueError) when every endpoint refuses key, address, model or parameters; all else that goes wrong is a
-    Failure of one picture.
+    ConnectionError) when every endpoint refuses key, address, model or parameters; all else that goes wrong is
+    a Failure of one picture.
     """
 
     def __init__(self, options: OpenAIOptions) -> None:
@@ -103,7 +103,8 @@ class OpenAITeacher:
         return running[1].statistics() if running else []
 
     def close(self) -> None:
-        """Closes connections and ends the thread; what is being asked is cancelled. May be called twice."""
+        """Closes connections and ends the thread; what another thread is asking ends there in
+        a CancelledError. May be called twice."""
         with self._lock:
             running, self._running, self._closed = self._running, None, True
         if running:
@@ -163,10 +164,7 @@ class OpenAITeacher:
                 raise RuntimeError("the teacher is closed")
             if self._running is None:
                 grey = self._options.image.data_url(np.full((224, 224, 3), 128, np.uint8))
-                neutral: Request[object] = Request(
-                    body=partial(self._body, [grey], self._point_wordings[0]),
-                    read=lambda completion: completion,
-                )
+                neutral = self._request([grey], self._point_wordings[0], LEVELS)
 
                 async def make() -> EndpointPool:
                     return EndpointPool(self._options.endpoints, self._options.retry, neutral, self._keys)

@@ -44,22 +44,34 @@ def test_it_is_put_aside_after_that_many_failures_in_a_row() -> None:
     assert health.statistics(0).message == "the last"
 
 
-def test_a_probe_follows_each_pause_and_the_pauses_grow_to_a_bound() -> None:
+def test_a_probe_goes_out_at_once_and_after_each_pause_and_the_pauses_grow_to_a_bound() -> None:
     health = _health()
+    assert not health.probe_due(0)
     _put_aside(health, 0.0)
     now, pauses = 0.0, []
     for _ in range(5):
+        assert health.probe_due(now)
+        health.failed(now, health.generation, "still dead")
         until = health.wakes(now)
         assert until is not None
         pauses.append(until - now)
-        assert health.free(until - 0.01) == 0
-        assert health.free(until) == 1  # one request only, and it is not ready yet
-        assert not health.ready(until)
+        assert not health.probe_due(until - 0.01)
+        assert health.free(until) == 0 and not health.ready(until)  # a probe, and nothing else
         now = until
-        health.failed(now, health.generation, "still dead")
     for pause, greatest in zip(pauses, (10, 20, 35, 35, 35), strict=True):
         assert greatest / 2 <= pause <= greatest
     assert len(set(pauses)) == 5  # jitter
+
+
+def test_one_probe_at_a_time_and_only_in_a_free_slot() -> None:
+    health = _health(concurrency=2)
+    _put_aside(health, 0.0)
+    health.in_flight = 2
+    assert not health.probe_due(0)
+    health.in_flight = 1
+    assert health.probe_due(0)
+    health.probing = True
+    assert not health.probe_due(0)
 
 
 def test_an_answer_brings_it_back_with_all_slots_and_the_first_pause() -> None:
@@ -69,6 +81,8 @@ def test_an_answer_brings_it_back_with_all_slots_and_the_first_pause() -> None:
     health.answered(0.5)
     assert health.ready(100) and health.free(100) == 4
     _put_aside(health, 200)
+    assert health.probe_due(200)
+    health.failed(200, health.generation, "x")
     until = health.wakes(200)
     assert until is not None and 205 <= until <= 210
 
@@ -77,6 +91,7 @@ def test_requests_sent_before_it_was_put_aside_do_not_prolong_the_pause() -> Non
     health = _health()
     before = health.generation
     _put_aside(health, 0.0)
+    health.failed(0, health.generation, "probe")
     until = health.wakes(0)
     for _ in range(20):
         health.failed(1.0, before, "late")
@@ -143,6 +158,7 @@ def test_messages_lose_keys_pictures_and_line_breaks() -> None:
     told = f"bad key {key}\nor sk-proj-01234...: data:image/png;base64,{'iVBOR' * 50}== and {'QUJD' * 100}"
     cleaned = clean_message(told, key)
     assert cleaned == "bad key [key] or [key] [picture] and [data]"
+    assert clean_message("short keys: abc-12, and not ab", "abc-12") == "short keys: [key], and not ab"
     assert len(clean_message("word " * 1000)) <= 303
 
 

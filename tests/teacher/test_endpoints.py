@@ -3,6 +3,7 @@ it."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -42,7 +43,7 @@ class Pool:
 
     def __init__(self, options: list[EndpointOptions], retry: RetryOptions) -> None:
         async def make() -> EndpointPool:
-            return EndpointPool(options, retry, Request(_body, lambda told: told), [""] * len(options))
+            return EndpointPool(options, retry, REQUEST, [""] * len(options))
 
         self.thread = LoopThread("test")
         self.pool = self.thread.submit(make()).result()
@@ -118,7 +119,7 @@ Serve = Callable[..., RudeServer]
         says(200, ""),
         says(200, "<html>log in</html>", content_type="text/html"),
         says(200, {"choices": [{"message": {"content": "good"}}]}),
-        says(200, b" " * (3 << 20)),
+        says(200, {**completion([("bad", 1.0)]), "padding": "x" * (2 << 20)}),
     ],
     ids=[
         "cut",
@@ -265,6 +266,31 @@ def test_a_request_that_never_gets_an_answer_ends_as_a_transient_failure(serve: 
     assert len(server.seen) == 4
 
 
+def test_a_picture_on_which_every_server_fails_keeps_no_server_aside(serve: Serve, make: Make) -> None:
+    def crashes(server: RudeServer, handler: Any, seen: Any) -> None:
+        (cut if seen.question == "poison" else polite)(server, handler, seen)
+
+    poison = Request(lambda model: {**_body(model), "messages": messages([URL], "poison")}, REQUEST.read)
+    retry = RetryOptions(tries=6, failures_in_a_row=2, probe_pause=60, backoff=0.02, backoff_max=0.05)
+    made = make(serve(crashes), serve(crashes), retry=retry)
+    bad = [made.thread.submit(made.pool.ask(poison)) for _ in range(6)]
+    started = time.monotonic()
+    assert made.ask(10) == [EXPECTED] * 10
+    for future in bad:
+        result = future.result(30)
+        assert isinstance(result, Failure) and "in 6 tries" in result.reason
+    assert time.monotonic() - started < 20
+    assert made.ask(2) == [EXPECTED] * 2
+
+
+def test_an_endpoint_without_logprobs_stays_aside_while_the_other_works(serve: Serve, make: Make) -> None:
+    without = serve(says(200, {"choices": [{"message": {"content": "good"}}]}))
+    pool = make(without, serve(), retry=RetryOptions(failures_in_a_row=2, probe_pause=60))
+    assert pool.ask(30) == [EXPECTED] * 30
+    assert pool.statistics[0].state == "aside" and "no logprobs" in pool.statistics[0].message
+    assert len(without.seen) <= 6
+
+
 def test_endless_wishes_to_wait_end_as_a_transient_failure(serve: Serve, make: Make) -> None:
     server = serve(says(429, "quota", retry_after="0.1"))
     [result] = make(server, retry=RetryOptions(patience=0.5)).ask()
@@ -353,6 +379,28 @@ def test_cancelled_requests_give_their_slots_back(serve: Serve, make: Make) -> N
         future.cancel()
     server.manner = polite
     assert pool.ask(6) == [EXPECTED] * 6
+
+
+def test_a_request_that_is_cancelled_as_its_slot_comes_free_gives_the_slot_back(
+    serve: Serve, make: Make
+) -> None:
+    made = make(serve(), concurrency=1)
+    pool = made.pool
+
+    async def scenario() -> int:
+        held = await pool._take(set())
+        assert not isinstance(held, Failure)
+        waiting = asyncio.ensure_future(pool._take(set()))
+        await asyncio.sleep(0)
+        held.in_flight -= 1
+        pool._dispatch()  # the slot is given to `waiting`, which has not run since
+        assert held.in_flight == 1
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return held.in_flight
+
+    assert made.thread.submit(scenario()).result(10) == 0
+    assert made.ask(2) == [EXPECTED] * 2
 
 
 def test_what_is_expected_here_is_what_the_server_holds() -> None:
