@@ -32,7 +32,7 @@ def _print_mos(report: Mapping[str, Any]) -> None:
     covered = any("coverage" in row for row in rows.values())
     title, columns = "After the fit", ["subset", "PLCC", "RMSE", "outliers", "fit"]
     if covered:
-        title += f"; share of MOS inside the {report['coverage']:.0%} interval, and its mean width"
+        title += f" (inside: MOS in the {report['coverage']:.0%} interval)"
         columns += ["inside", "width"]
     table = Table(*columns, title=title)
     for name, row in rows.items():

@@ -103,6 +103,12 @@ def read(path: Path) -> RatedSet:
         photographs = load(path)
     except (ValueError, csv.Error) as error:
         raise RatedSetError(str(error)) from None
+    first: dict[Path, int] = {}
+    for line, photograph in enumerate(photographs, start=2):
+        before = first.setdefault(photograph.path, line)
+        if before != line:
+            where = f"{path / 'mos.csv'}, line {line}"
+            raise RatedSetError(f"{where}: {photograph.path.name} is listed twice, first in line {before}")
     samples = tuple(
         RatedSample(s.path, s.mos, mos_to_unit(s.mos), None, s.subset, s.group, s.split) for s in photographs
     )

@@ -5,9 +5,9 @@ Processing: Image Communication 30, 2015.
 
 Accepted: `mos_with_names.txt` (MOS and picture in a line), `mos_std.txt` (a deviation in a line, in the
 same order; may be absent) and pictures in `distorted_images/`, named iRR_DD_L.bmp in any case of
-letters. MOS is 0 to 9, higher is better. The deviations are those of the set's own file; they look like
-deviations of the mean, which makes the outlier ratio stricter than on other sets. There is no official
-split. Not checked against the real files.
+letters. MOS is 0 to 9, higher is better. The deviations are taken as they stand; should they be those of
+the mean and not of the ratings, which was not checked, the outlier ratio is stricter than on other sets.
+There is no official split. Not checked against the real files.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from leaf_edge.evaluation.bootstrap import Estimate
 from leaf_edge.evaluation.fit import Fit, fit_logistic
 from leaf_edge.extras import require
 
-_CHUNK = 2_000_000
+_CHUNK = 1_000_000
 """Most numbers in one array of resamples times pictures: bounds memory."""
 OUTLIER_DEVIATIONS = 2.0
 """An error beyond so many standard deviations of the picture's ratings is an outlier."""

@@ -302,6 +302,7 @@ BAD: list[tuple[Maker, str, tuple[str, str], str]] = [
     (agiqa3k, "data.csv", ("2.5", "5.5"), "line 2: mos_quality is '5.5'; expected a number from 0 to 5"),
     (aigiqa20k, "info_val.csv", (",2.5", ",x"), "line 2: mos is 'x'"),
     (biq2021, "mos.csv", ("0.25", "nan"), "line 2: mos is 'nan'"),
+    (biq2021, "mos.csv", ("b.jpg", "a.jpg"), "line 3: a.jpg is listed twice, first in line 2"),
     (biq2021_official, "Test (Images and MOS).csv", (",1", ",7"), "line 2: MOS is '7'"),
     (biq2021_official, "Test (Images and MOS).csv", ("b.jpg", "A.JPG"), "A.JPG is listed twice|not found"),
     (plain, "labels.csv", ("a.png,2", "a.png,0"), "line 2: mos is '0'; expected a number from 1 to 5"),

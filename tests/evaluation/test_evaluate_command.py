@@ -86,7 +86,7 @@ def test_the_printed_tables_name_the_set_and_what_is_missing(
     assert "subset ┃ SRCC ┃ PLCC ┃ KRCC ┃ RMSE ┃ pictures" in out
     assert "mos, split test: 8 pictures, 4 scenes" in out
     assert "outlier ratio: the set gives no deviation of the ratings" in out
-    assert "share of MOS inside the 90% interval" in out
+    assert "inside: MOS in the 90% interval" in out
 
 
 def test_a_checkpoint_gives_no_coverage(
