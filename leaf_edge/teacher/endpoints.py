@@ -1,17 +1,15 @@
 """Requests spread over any number of endpoints: bounded concurrency, retries, dead endpoints put aside.
 
-`EndpointPool` lives in one event loop (loop_thread.py gives it one of its own). Which endpoint takes a
-request: one with a free slot that has not failed this request yet, the least loaded first. When all that
-are ready have failed it, the request backs off and may go anywhere again.
+`EndpointPool` lives in one event loop (loop_thread.py gives it one of its own). A request that every ready
+endpoint has failed backs off and may then go anywhere again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from leaf_edge.teacher.endpoint_health import EndpointHealth, EndpointStatistics, RetryOptions
@@ -25,15 +23,13 @@ from leaf_edge.teacher.endpoint_http import (
     Outcome,
     Refused,
 )
+from leaf_edge.teacher.endpoint_queue import EndpointQueue, EndpointsRefusedError
 from leaf_edge.teacher.interface import Failure
 from leaf_edge.teacher.openai_answers import AnswerError
 
 T = TypeVar("T")
 
-
-class EndpointsRefusedError(ConnectionError):
-    """Every endpoint refuses: keys, addresses, model names or parameters are wrong. The message has all
-    answers."""
+__all__ = ["EndpointPool", "EndpointsRefusedError", "Request"]
 
 
 @dataclass(frozen=True)
@@ -53,13 +49,6 @@ class _Endpoint(EndpointHealth):
         self.model = options.model
         self.http = EndpointHttp(options, key)
         self.first_refusal = asyncio.Lock()
-
-
-@dataclass
-class _Waiter:
-    avoid: set[_Endpoint]
-    since: float
-    place: asyncio.Future[_Endpoint | Failure] = field(repr=False)
 
 
 class EndpointPool:
@@ -82,9 +71,7 @@ class EndpointPool:
         self._rng = random.Random(retry.seed)
         self._loop = asyncio.get_running_loop()
         self._endpoints = [_Endpoint(o, key, retry, self._rng) for o, key in zip(options, keys, strict=True)]
-        self._waiters: deque[_Waiter] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._down_since: float | None = None
+        self._queue = EndpointQueue(self._endpoints, retry.patience, self._start_probe)
         self._probes: set[asyncio.Task[None]] = set()
 
     async def ask(self, request: Request[T]) -> T | Failure:
@@ -94,14 +81,13 @@ class EndpointPool:
         avoid: set[_Endpoint] = set()
         last: _Endpoint | None = None
         while True:
-            endpoint = await self._take(avoid)
+            endpoint = await self._queue.take(avoid)
             if isinstance(endpoint, Failure):
                 return endpoint
             try:
                 result = await self._send(endpoint, request, retry=last is not None)
             finally:
-                endpoint.in_flight -= 1
-                self._dispatch()
+                self._queue.give_back(endpoint)
             last = endpoint
             reason = f"{endpoint.url}: {getattr(result, 'reason', '')}"
             if isinstance(result, Broken):
@@ -181,6 +167,11 @@ class EndpointPool:
             endpoint.refused(outcome.reason)
             return outcome
 
+    def _start_probe(self, endpoint: _Endpoint) -> None:
+        probe = self._loop.create_task(self._probe(endpoint))
+        self._probes.add(probe)  # the loop itself keeps no task alive
+        probe.add_done_callback(self._probes.discard)
+
     async def _probe(self, endpoint: _Endpoint) -> None:
         """A neutral question to an endpoint that is aside, in a slot that was taken for it."""
         try:
@@ -190,99 +181,7 @@ class EndpointPool:
                 endpoint.failed(self._loop.time(), generation, result.reason)  # a refusal, not counted so far
         finally:
             endpoint.probing = False
-            endpoint.in_flight -= 1
-            self._dispatch()
-
-    async def _take(self, avoid: set[_Endpoint]) -> _Endpoint | Failure:
-        """Waits for a slot; the caller gives it back by `in_flight -= 1`."""
-        while True:
-            waiter = _Waiter(avoid, self._loop.time(), self._loop.create_future())
-            self._waiters.append(waiter)
-            self._dispatch()
-            try:
-                place = await waiter.place
-            except asyncio.CancelledError:
-                if waiter.place.done() and not waiter.place.cancelled() and waiter.place.exception() is None:
-                    given = waiter.place.result()
-                    if isinstance(given, _Endpoint):
-                        given.in_flight -= 1
-                        self._dispatch()
-                raise
-            if isinstance(place, Failure):
-                return place
-            if place.ready(self._loop.time()):
-                return place
-            place.in_flight -= 1  # it was put to rest between the choice and now
-
-    def _dispatch(self) -> None:
-        """Gives free slots to those who wait, and ends the wait of those for whom nothing will come."""
-        now = self._loop.time()
-        if any(endpoint.ready(now) for endpoint in self._endpoints):
-            self._down_since = None
-        elif self._down_since is None:
-            self._down_since = now
-        for endpoint in self._endpoints:
-            if endpoint.probe_due(now):
-                endpoint.probing = True
-                endpoint.in_flight += 1
-                probe = self._loop.create_task(self._probe(endpoint))
-                self._probes.add(probe)
-                probe.add_done_callback(self._probes.discard)
-        refused = all(endpoint.refusal is not None for endpoint in self._endpoints)
-        kept: deque[_Waiter] = deque()
-        while self._waiters:
-            if not refused and self._down_since is None and not any(e.free(now) for e in self._endpoints):
-                break
-            waiter = self._waiters.popleft()
-            if waiter.place.done():
-                continue
-            if refused:
-                waiter.place.set_exception(EndpointsRefusedError(self._refusals()))
-                continue
-            chosen = self._choose(waiter.avoid, now)
-            if chosen is not None:
-                chosen.in_flight += 1
-                waiter.place.set_result(chosen)
-            elif self._expires(waiter) <= now:
-                waiter.place.set_result(Failure(self._down_reason(now), transient=True))
-            else:
-                kept.append(waiter)
-        self._waiters.extendleft(reversed(kept))
-        self._wake(now)
-
-    def _choose(self, avoid: set[_Endpoint], now: float) -> _Endpoint | None:
-        free = [endpoint for endpoint in self._endpoints if endpoint.free(now) > 0]
-        fresh = [endpoint for endpoint in free if endpoint not in avoid]
-        if not fresh and any(e.ready(now) and e not in avoid for e in self._endpoints):
-            return None  # busy, but better than one that failed this request
-        return min(fresh or free, key=lambda e: e.in_flight / e.concurrency, default=None)
-
-    def _expires(self, waiter: _Waiter) -> float:
-        """When a request stops waiting; never while an endpoint is ready."""
-        if self._down_since is None:
-            return float("inf")
-        return max(waiter.since, self._down_since) + self._retry.patience
-
-    def _wake(self, now: float) -> None:
-        """Looks again when the next pause ends or the next wait is over."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if not self._waiters:
-            return
-        times = [at for endpoint in self._endpoints if (at := endpoint.wakes(now)) is not None]
-        if self._down_since is not None:
-            times.append(min(self._expires(waiter) for waiter in self._waiters))
-        if times:
-            self._timer = self._loop.call_at(min(times) + 1e-3, self._dispatch)
-
-    def _refusals(self) -> str:
-        lines = "; ".join(f"{endpoint.url}: {endpoint.refusal}" for endpoint in self._endpoints)
-        return f"no endpoint accepts requests; check address, model name, API key and options. {lines}"
-
-    def _down_reason(self, now: float) -> str:
-        lines = "; ".join(f"{e.url} is {e.state(now)} ({e.message or 'no message'})" for e in self._endpoints)
-        return f"no endpoint was ready for {self._retry.patience:g} s: {lines}"
+            self._queue.give_back(endpoint)
 
     def statistics(self) -> list[EndpointStatistics]:
         """Of each endpoint, in the order given."""
@@ -290,7 +189,6 @@ class EndpointPool:
 
     async def close(self) -> None:
         """Closes all connections."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._queue.close()
         for endpoint in self._endpoints:
             await endpoint.http.close()

@@ -36,8 +36,8 @@ class OpenAITeacher:
     block ends them. Thread-safe. Not to be used across a fork after the first question.
 
     Raises ValueError where a named API key is not set. `points` and `pairs` raise EndpointsRefusedError (a
-    ConnectionError) when every endpoint refuses key, address, model or parameters; all else that goes wrong is
-    a Failure of one picture.
+    ConnectionError) when every endpoint refuses key, address, model or parameters; all else that goes wrong
+    is a Failure of one picture.
     """
 
     def __init__(self, options: OpenAIOptions) -> None:

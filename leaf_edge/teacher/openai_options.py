@@ -81,7 +81,6 @@ class OpenAIOptions:
         )
         if not isinstance(items, list | tuple):
             raise ValueError("endpoints is not a list; expected addresses, or mappings with url")
-        endpoints = tuple(_endpoint(item, common) for item in items)
         image = {field_: plain.pop(key) for key, field_ in _IMAGE_OPTIONS.items() if key in plain}
         retry = {f.name: plain.pop(f.name) for f in fields(RetryOptions) if f.name in plain}
         extra = plain.pop("extra_body", {})
@@ -91,6 +90,7 @@ class OpenAIOptions:
         _no_unknown(
             plain, (*_PLAIN_OPTIONS, "endpoints", "extra_body", *_ENDPOINT_OPTIONS, *_IMAGE_OPTIONS), "option"
         )
+        endpoints = tuple(_endpoint(item, common) for item in items)
         return cls(
             endpoints=endpoints,
             image=ImageEncoding(**_typed(ImageEncoding, image)),

@@ -385,15 +385,14 @@ def test_a_request_that_is_cancelled_as_its_slot_comes_free_gives_the_slot_back(
     serve: Serve, make: Make
 ) -> None:
     made = make(serve(), concurrency=1)
-    pool = made.pool
+    queue = made.pool._queue
 
     async def scenario() -> int:
-        held = await pool._take(set())
+        held = await queue.take(set())
         assert not isinstance(held, Failure)
-        waiting = asyncio.ensure_future(pool._take(set()))
+        waiting = asyncio.ensure_future(queue.take(set()))
         await asyncio.sleep(0)
-        held.in_flight -= 1
-        pool._dispatch()  # the slot is given to `waiting`, which has not run since
+        queue.give_back(held)  # the slot is given to `waiting`, which has not run since
         assert held.in_flight == 1
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
