@@ -84,10 +84,14 @@ def stop_rule(
         raise CalibrationError(f"the tolerance is {tolerance:g} MOS; expected more than 0")
     if len(y) < FEWEST:
         return _too_few(len(y))
+    fewest_parameters = 2 if predict is None else 0
     predict = predict or _curve_of_one_shape(x, y)
     sizes = np.unique(np.geomspace(MIN_LABELS, 0.8 * len(y), _SIZES).astype(int))
     squared, order = _learning_curve(predict, y, sizes, np.random.default_rng([seed, 0]))
     gain, high, floor = _gain_of_doubling(squared, sizes, len(y), np.random.default_rng([seed, 1]))
+    # the parts of few ratings may look flat by chance; regression theory knows better for any line or curve
+    theory = [np.sqrt(1 + fewest_parameters / m) for m in (len(y), 2 * len(y))]
+    high = max(high, float(np.sqrt(squared[:, -1].mean()) * (theory[0] - theory[1])))
     surprise = _surprise(predict, y)
     stop = high < tolerance and surprise < _SURPRISE
     rmse = np.sqrt(squared.mean(axis=0))

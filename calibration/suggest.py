@@ -4,6 +4,9 @@ Greedy: of the stretch of raw scores with the fewest ratings, the frame that is 
 rated or chosen (k-center; Sener and Savarese, ICLR 2018, arXiv 1708.00489), its distance weighted by how
 hard the frame is for the model. Even stretches, because a monotone map from raw score to MOS can only be
 fitted where there are ratings; distance, because a second frame of the same scene teaches little.
+
+Hard and unusual frames are not like the rest: their MOS lie off the curve, to one side. So a part of the
+choice is plain: drawn by chance from the stretch, for the curve to be fitted without that bias.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from leaf_edge.ranks import ranks
 
 Floats = NDArray[np.float64]
 
+PLAIN = 0.5
+"""Share of plain frames: hard ones teach a fine-tune, plain ones a curve (docs/suggest.md has figures)."""
 MAX_STRETCHES = 10
 _PER_STRETCH = 3
 """Ratings that a stretch should get at least, so that few ratings make few stretches."""
@@ -71,16 +76,18 @@ def suggest(
     *,
     rated: Sequence[int] = (),
     disagreement: ArrayLike | None = None,
+    plain: float = PLAIN,
 ) -> list[Suggestion]:
     """At most `count` frames to rate next, the most useful first; each prefix is a choice of its own.
 
     features: [N, D], what makes frames alike. raw: the model's scores [N]. spread: its uncertainty [N].
     rated: positions that have ratings already; never suggested. disagreement: see `difficulty`.
+    plain: share, 0 to 1, of frames drawn by chance from their stretch, in between the others.
     Deterministic. Raises `CalibrationError` for shapes that do not fit, values that are not finite,
     positions out of range, or a count below 1.
     """
     x, scores = np.asarray(features, np.float64), np.asarray(raw, np.float64)
-    taken = _checked(x, scores, np.asarray(spread, np.float64), count, rated, disagreement)
+    taken = _checked(x, scores, np.asarray(spread, np.float64), count, rated, disagreement, plain)
     hard = difficulty(spread, disagreement)
     weight = _EASIEST + (1 - _EASIEST) * hard
     points = _reduced(x)
@@ -88,15 +95,17 @@ def suggest(
     ratings = np.bincount(stretch[taken], minlength=len(edges) - 1)
     distance, unit, cap = _first_distances(points, np.flatnonzero(taken))
     open_ = ~taken
+    lot = np.random.default_rng(0).permutation(len(scores))
     chosen: list[Suggestion] = []
     while len(chosen) < count and open_.any():
         filled = np.where(np.bincount(stretch[open_], minlength=len(ratings)) > 0, ratings, np.iinfo(int).max)
         neediest = open_ & (filled[stretch] == filled.min())
-        gain = np.where(neediest, weight * np.minimum(distance, cap), -1.0)
+        by_lot = int((len(chosen) + 1) * plain) > int(len(chosen) * plain)
+        gain = np.where(neediest, lot if by_lot else weight * np.minimum(distance, cap), -1.0)
         best = int(gain.argmax())
         place = int(stretch[best])
         parts = (float(hard[best]), float(min(distance[best], cap) / unit), edges[place], edges[place + 1])
-        chosen.append(_suggestion(best, *parts, int(ratings[place]), bool(taken.any() or chosen)))
+        chosen.append(_suggestion(best, *parts, int(ratings[place]), bool(taken.any() or chosen), by_lot))
         open_[best] = False
         ratings[place] += 1
         distance = np.minimum(distance, np.linalg.norm(points - points[best], axis=1))
@@ -110,6 +119,7 @@ def _checked(
     count: int,
     rated: Sequence[int],
     disagreement: ArrayLike | None,
+    plain: float,
 ) -> NDArray[np.bool_]:
     n = len(raw)
     told = np.zeros(n) if disagreement is None else np.asarray(disagreement, np.float64)
@@ -120,6 +130,8 @@ def _checked(
         )
     if not (np.isfinite(x).all() and np.isfinite(raw).all() and np.isfinite(spread).all()):
         raise CalibrationError("features, raw scores and spreads must be finite")
+    if not 0 <= plain <= 1:
+        raise CalibrationError(f"the share of plain frames is {plain:g}; expected 0 to 1")
     if count < 1:
         raise CalibrationError(f"{count} frames to suggest; expected 1 or more")
     positions = np.asarray(rated, np.intp).reshape(-1)
@@ -178,10 +190,19 @@ def _first_distances(points: Floats, taken: NDArray[np.intp]) -> tuple[Floats, f
 
 
 def _suggestion(
-    index: int, hard: float, distance: float, low: float, high: float, ratings: int, compared: bool
+    index: int,
+    hard: float,
+    distance: float,
+    low: float,
+    high: float,
+    ratings: int,
+    compared: bool,
+    by_lot: bool,
 ) -> Suggestion:
     number = "none" if ratings == 0 else str(ratings)
     parts = [f"raw {low:.3f} to {high:.3f} has {number} rated or chosen so far"]
+    if by_lot:
+        return Suggestion(index, hard, distance, low, high, ratings, f"{parts[0]}; plain, drawn by chance")
     if hard >= _HARD:
         parts.append("hardest of all" if hard >= 1 else f"harder than {100 * hard:.0f} % of frames")
     if not compared:

@@ -53,6 +53,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--count", default="50", metavar="N", help="frames to suggest (default: 50)")
     parser.add_argument(
+        "--plain",
+        metavar="SHARE",
+        help="share of frames drawn by chance, 0 to 1: 1 where only a curve is to be fitted (default: 0.5)",
+    )
+    parser.add_argument(
         "--rated",
         type=Path,
         metavar="CSV",
@@ -76,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if bool(args.sources) == (args.scores is not None):
         raise UsageError("give SOURCE arguments, or --scores CSV, one of the two")
     count, tolerance = _count(args.count), _tolerance(args.tolerance)
+    plain = _plain(args.plain)
     options = options_from_args(args)
 
     from leaf_edge.calibration.candidates import from_scores, matched, read_ratings
@@ -89,7 +95,13 @@ def run(args: argparse.Namespace) -> int:
         found = from_scores(args.scores) if args.scores else _scored(args, options, problems)
         rated, mos, absent = matched(found, ratings)
         chosen = suggest(
-            found.features, found.raw, found.spread, count, rated=rated, disagreement=found.disagreement
+            found.features,
+            found.raw,
+            found.spread,
+            count,
+            rated=rated,
+            disagreement=found.disagreement,
+            plain=plain,
         )
         advice = stop_rule(found.raw[rated], mos, tolerance=tolerance) if rated else None
     except CalibrationError as error:
@@ -110,6 +122,18 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1_000_000:
         raise UsageError(f"--count is {text!r}; expected a whole number from 1 on")
     return int(text)
+
+
+def _plain(text: str | None) -> float:
+    from leaf_edge.calibration.suggest import PLAIN
+
+    try:
+        value = PLAIN if text is None else float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise UsageError(f"--plain is {text!r}; expected a share, 0 to 1")
+    return value
 
 
 def _tolerance(text: str | None) -> float:

@@ -31,7 +31,7 @@ def clustered(seed: int) -> tuple[Floats, Floats, Floats, NDArray[np.intp]]:
 def test_choice_covers_scenes_and_scores_better_than_chance(seed: int) -> None:
     features, raw, spread, scene = clustered(seed)
     count = 30
-    chosen = [s.index for s in suggest(features, raw, spread, count)]
+    chosen = [s.index for s in suggest(features, raw, spread, count, plain=0)]
     rng = np.random.default_rng(seed)
     chance = [rng.choice(len(raw), count, replace=False) for _ in range(50)]
 
@@ -73,6 +73,16 @@ def test_of_like_frames_the_hardest_comes_first() -> None:
     assert "hardest of all" in first.reason and "first to be rated" in first.reason
 
 
+def test_plain_frames_are_no_harder_than_others_and_as_many_as_asked() -> None:
+    features, raw, spread, _ = clustered(2)
+    found = suggest(features, raw, spread, 100)
+    by_lot = np.array(["plain" in s.reason for s in found])
+    assert by_lot.sum() == 50 and not by_lot[0] and by_lot[1]
+    hard = np.array([s.difficulty for s in found])
+    assert abs(hard[by_lot].mean() - 0.5) < 0.12 < hard[~by_lot].mean() - hard[by_lot].mean()
+    assert all("plain" in s.reason for s in suggest(features, raw, spread, 20, plain=1))
+
+
 def test_teachers_disagreement_makes_a_frame_hard() -> None:
     other = np.full(50, np.nan)
     other[:10] = 0.1
@@ -84,7 +94,7 @@ def test_teachers_disagreement_makes_a_frame_hard() -> None:
 def test_ratings_that_exist_are_complemented() -> None:
     features, raw, spread, scene = clustered(1)
     rated = np.flatnonzero((scene < 3) & (raw > np.median(raw)))[:60]
-    chosen = suggest(features, raw, spread, 20, rated=rated)
+    chosen = suggest(features, raw, spread, 20, rated=rated, plain=0)
     assert np.mean(scene[[s.index for s in chosen]] >= 3) > 0.8
     assert chosen[0].ratings == 0 and "has none rated or chosen" in chosen[0].reason
     assert np.mean([s.distance for s in chosen]) > 0.8
@@ -97,6 +107,7 @@ def test_ratings_that_exist_are_complemented() -> None:
         ({"spread": np.zeros(9)}, r"expected features \[N, D\]"),
         ({"raw": np.full(10, np.nan)}, "finite"),
         ({"count": 0}, "expected 1 or more"),
+        ({"plain": 1.5}, "plain frames is 1.5"),
         ({"rated": [10]}, "positions in 0 to 9"),
         ({"rated": [-1]}, "positions in 0 to 9"),
     ],
@@ -161,6 +172,13 @@ def test_it_goes_on_where_the_newest_frames_are_of_another_kind() -> None:
     assert not advice.stop and advice.surprise > 3
     mixed = np.random.default_rng(0).permutation(400)
     assert stop_rule(raw[mixed], changed[mixed]).surprise < 3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_bound_is_never_below_what_two_parameters_cost(seed: int) -> None:
+    advice = stop_rule(*ratings(24, seed, 0.5))
+    assert advice.gain_high >= advice.rmse[-1] * (np.sqrt(1 + 2 / 24) - np.sqrt(1 + 2 / 48)) - 1e-12
+    assert advice.gain_high >= advice.gain
 
 
 def test_tolerance_decides() -> None:
