@@ -27,6 +27,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "gate": ("leaf_edge.cli.gate", "accept or reject the frames of a stream by their quality"),
     "train": ("leaf_edge.cli.train", "train a student on rated photographs and synthetic faults"),
     "distill": ("leaf_edge.cli.distill", "distil a student from a teacher's labels"),
+    "pipeline": ("leaf_edge.cli.pipeline", "frames and a few ratings to a bundle, in one command"),
     "budget": ("leaf_edge.cli.budget", "what labels and ratings are worth, on rated data"),
     "evaluate": ("leaf_edge.cli.evaluate", "agreement with MOS, response to known faults"),
     "export": ("leaf_edge.cli.export", "quantise a student and write its bundle"),

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from leaf_edge.datasets import biq2021
-    from leaf_edge.student.train import Progress as Step
+    from leaf_edge.student.run import Progress as Step
     from leaf_edge.student.train import TrainConfig, run_training
 
     if not (args.imagenet or args.teacher):

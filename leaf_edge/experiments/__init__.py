@@ -1,0 +1,1 @@
+"""Experiments on method: what labels, reliabilities and ratings are worth, on data that has human MOS."""

@@ -1,0 +1,96 @@
+"""The recipe of a pipeline: everything that the bundle depends on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from leaf_edge.calibration.strategies import CalibrateOptions
+from leaf_edge.student.joint_recipe import DistillRecipe
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class TeacherSection:
+    """kind: transformers, openai, reference or simulated; options: its own (see docs/teachers.md).
+    pairs_per_picture: pairs that a picture is in; 0 makes none. points: whether pictures are judged alone.
+    seed: of synthetic versions and of the choice of pairs."""
+
+    kind: Literal["transformers", "openai", "reference", "simulated"]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    points: bool = True
+    pairs_per_picture: int = 6
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.pairs_per_picture < 0 or self.pairs_per_picture == 1:
+            raise ValueError(f"pairs_per_picture is {self.pairs_per_picture}; expected 0, or 2 or more")
+        if not (self.points or self.pairs_per_picture):
+            raise ValueError("neither points nor pairs are wanted")
+
+
+@dataclass(frozen=True)
+class RatingsSection:
+    """data: a set of rated pictures (any that `leaf-edge evaluate` reads). labels: how many of them may be
+    used in all, drawn by `seed`; 0 takes every one. A quarter of those measures only, and another quarter
+    fits the curve of the quantised network."""
+
+    data: Path
+    labels: int = 0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.labels < 0:
+            raise ValueError(f"labels is {self.labels}; expected 0 (all) or more")
+
+
+@dataclass(frozen=True)
+class EvaluateSection:
+    """clean: clean pictures, on which the response to each synthetic fault is measured; pictures: of them, at
+    most."""
+
+    clean: Path | None = None
+    pictures: int = 8
+
+
+@dataclass(frozen=True)
+class ExportSection:
+    """version: of the bundle. calibration_frames: of the unlabelled frames, for INT8. coverage: of the
+    interval. most_float: layers that may stay in float where a budget breaks. budgets: of the acceptance, by
+    name (`leaf_edge.export.Budgets`), where they differ. trained_on, licences: for the card."""
+
+    version: str = "1.0.0"
+    calibration_frames: int = 128
+    coverage: float = 0.9
+    most_float: int = 4
+    budgets: Mapping[str, float] = field(default_factory=dict)
+    trained_on: tuple[str, ...] = ()
+    licences: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PipelineRecipe:
+    """name: of the bundle (`NAME.leaf`). frames: unlabelled images, folders and clips; every: of clips, each
+    N-th frame from the first. ratings: human MOS; without it the scale of MOS is the teacher's."""
+
+    name: str
+    frames: tuple[str, ...]
+    teacher: TeacherSection
+    every: int = 1
+    distill: DistillRecipe = field(default_factory=DistillRecipe)
+    ratings: RatingsSection | None = None
+    calibrate: CalibrateOptions = field(default_factory=CalibrateOptions)
+    evaluate: EvaluateSection = field(default_factory=EvaluateSection)
+    export: ExportSection = field(default_factory=ExportSection)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"name is {self.name!r}; expected lower case, digits, . _ -")
+        if not self.frames or self.every < 1:
+            raise ValueError("expected frames to label, and every of 1 or more")
+        if self.distill.labels.stores:
+            raise ValueError("distill.labels.stores is the pipeline's own: leave it out")
