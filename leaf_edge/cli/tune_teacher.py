@@ -17,7 +17,7 @@ from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
 from leaf_edge.extras import require
 
 if TYPE_CHECKING:
-    from leaf_edge.teacher.tuning import TuneConfig
+    from leaf_edge.teacher.tuning_config import TuneConfig
     from leaf_edge.teacher.tuning_data import Material
 
 _EXAMPLES = """\
@@ -88,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from leaf_edge.teacher.tuning import TuneStep, tune
+    from leaf_edge.teacher.tuning import tune
+    from leaf_edge.teacher.tuning_config import TuneStep
 
     config, material = _config(args), _material(args)
     columns = (
@@ -128,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _config(args: argparse.Namespace) -> TuneConfig:
-    from leaf_edge.teacher.tuning import TuneConfig
+    from leaf_edge.teacher.tuning_config import TuneConfig
 
     given: dict[str, Any] = {"gradient_checkpointing": args.gradient_checkpointing}
     for field in fields(TuneConfig):

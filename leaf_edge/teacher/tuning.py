@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,98 +21,17 @@ import numpy as np
 from leaf_edge.extras import require
 from leaf_edge.teacher import prompts
 from leaf_edge.teacher.lora import add_lora, save_result
+from leaf_edge.teacher.tuning_config import DEFAULTS, TuneConfig, TuneResult, TuneStep, TuningError
 from leaf_edge.teacher.tuning_data import Fact, Material
 from leaf_edge.teacher.vlm_inputs import PromptMaker, extend, to_device, to_image
 from leaf_edge.teacher.vlm_load import Checkpoint, base_of, load_checkpoint
-
-
-class TuningError(OSError):
-    """A run that cannot go on. The message says what was found and what to do."""
-
-
-@dataclass(frozen=True)
-class TuneConfig:
-    """How a teacher is tuned.
-
-    epochs: over the questions. lr: peak, cosine to zero after `warmup` steps. batch: questions in a forward
-    pass; accumulate: such passes in a step. rank, alpha, dropout: of LoRA. clip: greatest norm of the
-    gradient. precision: bf16 or fp32, of the base's weights; the adapter's are fp32. wordings: how many are
-    used, in turn.
-    """
-
-    epochs: int = 2
-    lr: float = 1e-4
-    warmup: int = 10
-    batch: int = 2
-    accumulate: int = 8
-    rank: int = 16
-    alpha: float = 32.0
-    dropout: float = 0.05
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    precision: str = "bf16"
-    wordings: int = len(prompts.POINT_WORDINGS)
-    max_pixels: int = 1_048_576
-    device_map: str = "auto"
-    gradient_checkpointing: bool = False
-    save_every: int = 50
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        if self.precision not in ("bf16", "fp32"):
-            raise ValueError(f"precision is {self.precision!r}; expected bf16 or fp32")
-        if min(self.epochs, self.batch, self.accumulate, self.rank, self.save_every) < 1 or self.warmup < 0:
-            raise ValueError(
-                "expected 1 or more epochs, batch, accumulate, rank and save_every, and warmup of 0 or more"
-            )
-        if not (
-            self.lr > 0
-            and self.alpha > 0
-            and self.clip > 0
-            and 0 <= self.dropout < 1
-            and self.weight_decay >= 0
-        ):
-            raise ValueError(
-                "expected lr, alpha and clip above 0, dropout from 0 to below 1, weight_decay not below 0"
-            )
-        prompts.point_wordings(self.wordings)
-
-    def lr_at(self, step: int, steps: int) -> float:
-        """Learning rate of step 0, 1, ... of `steps`."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / (self.warmup + 1)
-        part = (step - self.warmup) / max(1, steps - self.warmup)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * part))
-
-
-@dataclass(frozen=True)
-class TuneStep:
-    """step: done so far, of `steps`. loss: mean cross-entropy of an answer token, in nats. seconds: of this
-    step."""
-
-    step: int
-    steps: int
-    epoch: int
-    loss: float
-    lr: float
-    norm: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class TuneResult:
-    """adapter, merged: folders that the `transformers` teacher loads. losses: of every step."""
-
-    adapter: Path
-    merged: Path
-    losses: tuple[float, ...]
 
 
 def tune(
     model: str,
     material: Material,
     output: Path,
-    config: TuneConfig = TuneConfig(),
+    config: TuneConfig = DEFAULTS,
     on_step: Callable[[TuneStep], None] = lambda step: None,
 ) -> TuneResult:
     """Tunes the checkpoint `model` (folder or hub id) and writes the folder `output`.
@@ -126,8 +45,8 @@ def tune(
     if base_of(model) != model:
         raise TuningError(f"{model} is an adapter; give a whole checkpoint, such as the merged one beside it")
     dtype = {"bf16": "bfloat16", "fp32": "float32"}[config.precision]
-    output.mkdir(parents=True, exist_ok=True)
     loaded = load_checkpoint(model, dtype, config.device_map)
+    output.mkdir(parents=True, exist_ok=True)
     settings = {"config": asdict(config), "facts": material.digest(), "weights": loaded.fingerprint}
     settings |= {"prompts": prompts.PROMPT_VERSION}
     _claim(output, settings)

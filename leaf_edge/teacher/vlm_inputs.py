@@ -71,17 +71,17 @@ class PromptMaker:
             marks = f"{self._processor.image_token}\n" * pictures
             return f"{marks}{prompts.SYSTEM}\n{question}\nAnswer:"
         jinja2 = require("jinja2", "train")
-        system = {"role": "system", "content": [{"type": "text", "text": prompts.SYSTEM}]}
-        try:
-            text = self._render([system, self._user(question, pictures)])
-        except (
-            jinja2.TemplateError,
-            TypeError,
-        ):  # some templates refuse a system turn, some want a string there
-            text = ""
-        if prompts.SYSTEM not in text:
-            text = self._render([self._user(f"{prompts.SYSTEM}\n{question}", pictures)])
-        return text
+        user = self._user(question, pictures)
+        for content in ([{"type": "text", "text": prompts.SYSTEM}], prompts.SYSTEM):
+            try:
+                text = self._render([{"role": "system", "content": content}, user])
+            except (jinja2.TemplateError, TypeError):  # a template that refuses a system turn, or its form
+                continue
+            if (
+                prompts.SYSTEM in text and "'type':" not in text
+            ):  # else it left the turn out, or printed a list
+                return text
+        return self._render([self._user(f"{prompts.SYSTEM}\n{question}", pictures)])
 
     @staticmethod
     def _user(text: str, pictures: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import inspect
 import json
 import re
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,9 @@ def load_checkpoint(source: str, dtype: str = "bfloat16", device_map: str = "aut
         )
     if base != source:
         peft = require("peft", "train")
-        model = peft.PeftModel.from_pretrained(model, source).merge_and_unload()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of one pinned library about another
+            model = peft.PeftModel.from_pretrained(model, source).merge_and_unload()
     model.eval()
     return Checkpoint(model, processor, Path(source).resolve().name, fingerprint(model))
 
@@ -110,7 +113,9 @@ def _config(transformers: Any, source: str) -> Any:
     try:
         config = transformers.AutoConfig.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
-        hint = ""
+        hint = (
+            "" if Path(source).is_dir() else " (there is no such folder here, so it was taken for a hub id)"
+        )
         if Path(source, "config.json").is_file() and "auto_map" in Path(source, "config.json").read_text():
             hint = "; take the variant that needs no code of its own (InternVL: the name that ends in -HF)"
         raise CheckpointError(

@@ -1,104 +1,27 @@
-"""The `transformers` teacher on tiny random checkpoints, against probabilities that are computed another
-way."""
+"""The `transformers` teacher on tiny random checkpoints, against probabilities computed another way."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from leaf_edge.contract import LEVELS
 from leaf_edge.teacher import prompts
-from leaf_edge.teacher.interface import Failure, Picture, Teacher
+from leaf_edge.teacher.interface import Teacher
 from leaf_edge.teacher.judgment import PairJudgment, PointJudgment, entropy_agreement
 
 torch = pytest.importorskip("torch", reason="needs leaf-edge[train]")
 pytest.importorskip("transformers", reason="needs leaf-edge[train]")
 
 import tiny_vlms  # noqa: E402
+from vlm_checks import PICTURES, Checkpoints, brute_force, levels_of, of, picture  # noqa: E402
 
-from leaf_edge.teacher.transformers_vlm import TransformersTeacher  # noqa: E402
-from leaf_edge.teacher.vlm_inputs import to_image  # noqa: E402
-from leaf_edge.teacher.vlm_load import CheckpointError, load_checkpoint  # noqa: E402
+from leaf_edge.teacher.vlm_inputs import PromptMaker, to_image  # noqa: E402
+from leaf_edge.teacher.vlm_load import load_checkpoint  # noqa: E402
 
 CASES = [(family, split) for family in tiny_vlms.FAMILIES for split in (False, True)]
-Checkpoints = Callable[..., Path]
-
-
-def picture(seed: int, height: int = 40, width: int = 56) -> Picture:
-    rng = np.random.default_rng(seed)
-    low, high = sorted(rng.integers(0, 256, 2))
-    rgb = rng.integers(low, high + 1, (height, width, 3)).astype(np.uint8)
-    return Picture(f"{seed:064x}", rgb, source=f"picture {seed}")
-
-
-PICTURES = [picture(1), picture(2, 28, 56), picture(3, 56, 56)]
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
-    """Saves a tiny checkpoint once and gives its folder: checkpoint("llava", split=True)."""
-    saved: dict[str, Path] = {}
-
-    def get(family: str, **options: Any) -> Path:
-        key = repr((family, sorted(options.items())))
-        if key not in saved:
-            saved[key] = tiny_vlms.FAMILIES[family](tmp_path_factory.mktemp(family), **options)
-        return saved[key]
-
-    return get
-
-
-def of(path: Path, **options: Any) -> TransformersTeacher:
-    return TransformersTeacher(str(path), **{"dtype": "float32", "wordings": 1, **options})
-
-
-def brute_force(path: Path, question: str, shown: Sequence[Picture], words: Sequence[str]) -> np.ndarray:
-    """The words' probabilities, normalised: each spelling by a forward pass of its own over the prompt and
-    its tokens, without a cache and without padding."""
-    loaded = load_checkpoint(str(path), "float32")
-    text = _prompt(loaded.processor, question, len(shown))
-    images = [[to_image(p.rgb, 10**9) for p in shown]]
-    prompt = dict(loaded.processor(text=[text], images=images, return_tensors="pt"))
-    encode = loaded.processor.tokenizer.encode
-    totals = []
-    for word in words:
-        capital = word[0].upper() + word[1:]
-        total = 0.0
-        for tokens in {tuple(encode(t)) for t in (word, capital, f" {word}", f" {capital}")}:
-            before = torch.tensor([tokens[:-1]], dtype=torch.long)
-            inputs = {**prompt, "input_ids": torch.cat([prompt["input_ids"], before], 1)}
-            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
-            if "mm_token_type_ids" in prompt:
-                inputs["mm_token_type_ids"] = torch.cat(
-                    [prompt["mm_token_type_ids"], torch.zeros_like(before)], 1
-                )
-            with torch.no_grad():
-                logits = loaded.model(**inputs, use_cache=False).logits[0, -len(tokens) :].double()
-            each = torch.softmax(logits, dim=-1).numpy()[np.arange(len(tokens)), tokens]
-            total += float(np.prod(each))
-        totals.append(total)
-    return np.asarray(totals) / sum(totals)
-
-
-def _prompt(processor: Any, question: str, pictures: int) -> str:
-    """A prompt written out by hand through the template, system text first in the user's turn where need
-    be."""
-    images = [{"type": "image"}] * pictures
-    system = [{"role": "system", "content": [{"type": "text", "text": prompts.SYSTEM}]}]
-    if processor.chat_template == tiny_vlms.LLAVA_TEMPLATE:
-        question, system = f"{prompts.SYSTEM}\n{question}", []
-    user = {"role": "user", "content": [*images, {"type": "text", "text": question}]}
-    return str(processor.apply_chat_template([*system, user], add_generation_prompt=True, tokenize=False))
-
-
-def levels_of(judgment: PointJudgment | Failure) -> np.ndarray:
-    assert isinstance(judgment, PointJudgment), judgment
-    return np.asarray(judgment.levels)
 
 
 @pytest.mark.parametrize(("family", "split"), CASES)
@@ -187,6 +110,29 @@ def test_a_checkpoint_without_chat_template_is_asked_in_plain_text(tmp_path: Pat
     assert levels_of(teacher.points(PICTURES[:1])[0]).sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    ("system_turn", "expected"),
+    [
+        ("{{ message['content'] }}", f"S:{prompts.SYSTEM};U:<image>Q;"),
+        ("{{ raise_exception('no system turn') }}", f"U:<image>{prompts.SYSTEM}\nQ;"),
+        ("", f"S:;U:<image>{prompts.SYSTEM}\nQ;"),
+        ("{{ message['content'][0]['text'] }}", f"S:{prompts.SYSTEM};U:<image>Q;"),
+    ],
+)
+def test_the_system_text_is_in_the_prompt_once_whatever_the_template_takes(
+    system_turn: str, expected: str, checkpoint: Checkpoints
+) -> None:
+    processor = load_checkpoint(str(checkpoint("llava")), "float32").processor
+    processor.chat_template = (
+        "{% for message in messages %}{% if message['role'] == 'system' %}S:"
+        + system_turn
+        + ";{% else %}U:{% for part in message['content'] %}{{ '<image>' if part['type'] == 'image' else "
+        "part['text'] }}{% endfor %};{% endif %}{% endfor %}"
+    )
+    text = PromptMaker(processor).text("Q", 1)
+    assert text == expected.removeprefix("S:;")
+
+
 def test_smolvlm_prompts_hold_the_tiles_as_the_familys_own_processor_writes_them(
     checkpoint: Checkpoints,
 ) -> None:
@@ -229,126 +175,7 @@ def test_level_embeddings_are_rows_of_the_input_embedding(checkpoint: Checkpoint
     np.testing.assert_allclose(rows[4], table[tokens].mean(axis=0), rtol=1e-5)
 
 
-def test_a_picture_that_cannot_be_judged_costs_no_other(checkpoint: Checkpoints) -> None:
-    teacher = of(checkpoint("qwen2_5_vl"))
-    small, strip = picture(5, 20, 300), picture(6, 28, 2900)
-    found = teacher.points([small, PICTURES[0], strip])
-    assert isinstance(found[0], Failure) and "300x20 pixels; expected at least 28" in found[0].reason
-    assert isinstance(found[2], Failure) and "100 to 1" in found[2].reason
-    np.testing.assert_allclose(levels_of(found[1]), levels_of(teacher.points(PICTURES[:1])[0]), rtol=1e-5)
-    pair = teacher.pairs([(PICTURES[0], small)])[0]
-    assert isinstance(pair, Failure) and "300x20" in pair.reason
-    assert teacher.points([]) == [] and teacher.pairs([]) == []
-
-
 def test_a_large_picture_is_made_smaller_and_keeps_its_shape() -> None:
     image = to_image(picture(7, 200, 400).rgb, 20_000)
     assert image.size == (200, 100)
     assert np.asarray(image).mean() == pytest.approx(picture(7, 200, 400).rgb.mean(), abs=1)
-
-
-class Exhausted:
-    """A device whose memory holds prompts of so many rows: raises as torch does for more."""
-
-    def __init__(self, rows: int) -> None:
-        self.rows, self.refused = rows, 0
-
-    def __call__(self, module: Any, arguments: Any, named: dict[str, Any]) -> None:
-        if named["input_ids"].shape[0] > self.rows:
-            self.refused += 1
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-
-
-def test_when_memory_runs_out_the_batch_is_halved_and_that_is_said_once(
-    checkpoint: Checkpoints, caplog: pytest.LogCaptureFixture
-) -> None:
-    many = [picture(seed) for seed in range(9)]
-    expected = [levels_of(j) for j in of(checkpoint("llava")).points(many)]
-    teacher = of(checkpoint("llava"), batch=8)
-    memory = Exhausted(2)
-    teacher._model.register_forward_pre_hook(memory, with_kwargs=True)
-    with caplog.at_level(logging.WARNING, "leaf_edge"):
-        found = [levels_of(j) for j in teacher.points(many)]
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
-    assert (memory.refused, teacher.batch, len(caplog.records)) == (2, 2, 1)
-    assert "going on with 4" in caplog.text
-    memory.rows = 0
-    failed = teacher.points(many[:1])[0]
-    assert isinstance(failed, Failure) and "memory ran out" in failed.reason
-
-
-def test_logits_that_are_not_finite_fail_their_own_picture_only(checkpoint: Checkpoints) -> None:
-    teacher = of(checkpoint("llava", split=True))
-
-    def poison(module: Any, arguments: Any, logits: Any) -> Any:
-        logits = logits.clone()
-        logits[1, :, 7] = float("nan")
-        return logits
-
-    expected = levels_of(teacher.points(PICTURES)[0])
-    teacher._model.lm_head.register_forward_hook(poison)
-    found = teacher.points(PICTURES)
-    assert isinstance(found[1], Failure) and "not finite" in found[1].reason
-    np.testing.assert_allclose(levels_of(found[0]), expected)
-    assert isinstance(found[2], PointJudgment)
-
-
-def test_a_model_that_would_answer_with_other_words_fails_where_a_minimum_is_asked_for(
-    checkpoint: Checkpoints,
-) -> None:
-    found = of(checkpoint("llava"), minimum_mass=0.9).points(PICTURES[:1])[0]
-    assert isinstance(found, Failure) and "expected 0.9" in found.reason
-
-
-def test_a_text_model_is_refused_by_its_type(tmp_path: Path) -> None:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    LlamaForCausalLM(LlamaConfig(**sizes, vocab_size=32)).save_pretrained(tmp_path)
-    with pytest.raises(
-        CheckpointError, match=r"expected a vision-language checkpoint.*found a model of type 'llama'"
-    ):
-        of(tmp_path)
-
-
-def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    with pytest.raises(FileNotFoundError, match="no/such/folder"):
-        of(Path("no/such/folder"))
-    with pytest.raises(CheckpointError, match=r"config\.json"):
-        of(tmp_path)
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(CheckpointError, match="found a file"):
-        of(tmp_path / "file")
-    (tmp_path / "config.json").write_text('{"model_type": "internvl_chat", "auto_map": {}}')
-    with pytest.raises(CheckpointError, match="-HF"):
-        of(tmp_path)
-    damaged = tiny_vlms.save_llava(tmp_path / "damaged")
-    weights = damaged / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match="cannot be loaded"):
-        of(damaged)
-    partial = tiny_vlms.save_llava(tmp_path / "partial")
-    tensors = load_file(partial / "model.safetensors")
-    save_file(dict(list(tensors.items())[3:]), partial / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(CheckpointError, match="3 weights are not in the checkpoint"):
-        of(partial)
-
-
-def test_options_are_checked_by_name_and_kind(checkpoint: Checkpoints) -> None:
-    path = str(checkpoint("llava"))
-    teacher = TransformersTeacher.from_options(
-        {"model": path, "batch": "3", "wordings": 2, "dtype": "float32", "device_map": "cpu"}
-    )
-    assert teacher.batch == 3 and "/w2/float32/" in teacher.version
-    for options, message in (
-        ({"model": path, "bach": 3}, "no option bach; it has: model, dtype"),
-        ({"batch": 3}, "needs the option model"),
-        ({"model": path, "batch": "many"}, "batch is 'many'; expected a number"),
-        ({"model": path, "batch": 0}, "batch is 0; expected a number from 1"),
-        ({"model": path, "wordings": 9}, "wordings is 9; expected a number from 1 to 3"),
-        ({"model": path, "dtype": "int4"}, "dtype is 'int4'; expected one of: auto"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            TransformersTeacher.from_options(options)

@@ -28,7 +28,8 @@ from leaf_edge.teacher.ingest import ingest  # noqa: E402
 from leaf_edge.teacher.lora import lora_targets  # noqa: E402
 from leaf_edge.teacher.store import LabelStore  # noqa: E402
 from leaf_edge.teacher.transformers_vlm import TransformersTeacher  # noqa: E402
-from leaf_edge.teacher.tuning import TuneConfig, TuningError, tune  # noqa: E402
+from leaf_edge.teacher.tuning import tune  # noqa: E402
+from leaf_edge.teacher.tuning_config import TuneConfig, TuningError  # noqa: E402
 from leaf_edge.teacher.tuning_data import Fact, Material, from_ratings, from_store, nearest_level  # noqa: E402
 from leaf_edge.teacher.vlm_load import load_checkpoint  # noqa: E402
 
@@ -164,12 +165,12 @@ def test_a_folder_of_another_run_is_refused_with_what_differs(
         tune(str(tuned / "adapter"), material, tuned.parent / "other", CONFIG)
 
 
-@pytest.mark.parametrize("family", [name for name in tiny_vlms.FAMILIES if name != "llava"])
-def test_every_family_is_tuned_in_its_language_model_and_loads_again(
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "smolvlm", "internvl"])
+def test_other_families_are_tuned_in_their_language_model_and_load_again(
     family: str, tmp_path: Path, material: Material, rated: Path
 ) -> None:
     base = tiny_vlms.FAMILIES[family](tmp_path / "base", split=family == "qwen2_5_vl")
-    config = dataclasses.replace(CONFIG, epochs=3, gradient_checkpointing=family == "internvl")
+    config = dataclasses.replace(CONFIG, epochs=2, gradient_checkpointing=family == "internvl")
     result = tune(str(base), material, tmp_path / "run", config)
     assert result.losses[-1] < result.losses[0]
     before, after = (load_checkpoint(str(path), "float32").model for path in (base, result.merged))
