@@ -14,7 +14,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from leaf_edge.calibration.curve import MIN_LABELS, Shape, choose_shape, fit_curve
+from leaf_edge.calibration.curve import MIN_LABELS, choose_shape, fit_curve
+from leaf_edge.calibration.curve_shapes import Shape
 from leaf_edge.calibration.errors import CalibrationError
 from leaf_edge.contract import MOS_MAX, MOS_MIN
 from leaf_edge.ranks import spearman
