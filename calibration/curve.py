@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaf_edge.bundle import Curve
-from leaf_edge.calibration.curve_shapes import MIN_SLOPE, SHAPES, Floats, Map, Shape, fit_shape
+from leaf_edge.calibration.curve_shapes import LABELS, MIN_SLOPE, Floats, Map, fit_shape
+from leaf_edge.calibration.curve_shapes import SHAPES as SHAPES
+from leaf_edge.calibration.curve_shapes import Shape as Shape
 from leaf_edge.calibration.errors import CalibrationError
 from leaf_edge.contract import MOS_MAX, MOS_MIN
 
@@ -77,15 +79,16 @@ def compare_shapes(raw: NDArray[Any], mos: NDArray[Any], folds: Folds | None = N
     """The simplest shape whose cross-validated squared error is within one standard error of the best.
 
     The standard error is that of the paired difference (Hastie, Tibshirani and Friedman, The Elements of
-    Statistical Learning, 2nd ed., section 7.10, where it is of the error itself). folds: by default 5, at
-    random. Raises as `fit_curve`.
+    Statistical Learning, 2nd ed., section 7.10, where it is of the error itself). Shapes that need more
+    labels (`LABELS`) are not tried. folds: by default 5, at random. Raises as `fit_curve`.
     """
     x, y = checked(raw, mos)
     folds = folds or random_folds(len(x))
-    squared = {s: (held_out_mos(x, y, s, folds) - y) ** 2 for s in SHAPES}
-    best = min(SHAPES, key=lambda s: squared[s].mean())
+    tried = [s for s in SHAPES if len(x) >= LABELS[s]]
+    squared = {s: (held_out_mos(x, y, s, folds) - y) ** 2 for s in tried}
+    best = min(tried, key=lambda s: squared[s].mean())
     table = []
-    for s in SHAPES:
+    for s in tried:
         gap = squared[s] - squared[best]
         rmse = float(np.sqrt(squared[s].mean()))
         table.append(ShapeError(s, rmse, float(gap.mean()), float(gap.std() / np.sqrt(len(gap)))))

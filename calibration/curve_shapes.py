@@ -22,6 +22,16 @@ SHAPES: tuple[Shape, ...] = ("line", "logistic", "logistic5", "knots5", "knots9"
 free ends). logistic5: a logistic of two ends plus a rising line (Sheikh et al., IEEE TIP 15(11), 2006,
 section III). knotsK: a monotone piecewise-linear curve with K knots at quantiles of the raw scores.
 isotonic: pooled adjacent violators, in blocks of at least the square root of n labels."""
+LABELS: dict[Shape, int] = {
+    "line": 10,
+    "logistic": 20,
+    "logistic5": 25,
+    "knots5": 25,
+    "knots9": 45,
+    "isotonic": 50,
+}
+"""The fewest labels with which a shape is tried: five for each parameter. With fewer, cross-validation is
+itself too noisy to keep a shape out that copies the errors of the labels."""
 MIN_SLOPE = 1e-3
 """In MOS over the raw range: a curve never falls and never stalls, so that ranks survive it."""
 
@@ -100,15 +110,15 @@ def least_squares(
     rest = residual(p)
     damping, error = 1e-2, float(rest @ rest)
     steps = 1e-6 * np.eye(len(start))
-    for _ in range(200):
-        jacobian = np.stack([(residual(p + s) - residual(p - s)) / 2e-6 for s in steps], axis=1)
+    for _ in range(60):
+        jacobian = np.stack([(residual(p + s) - rest) / 1e-6 for s in steps], axis=1)
         gradient, normal = jacobian.T @ rest, jacobian.T @ jacobian
         ridge = damping * (np.diag(np.diag(normal)) + 1e-9 * np.eye(len(start)))
         trial = np.clip(p - np.linalg.solve(normal + ridge, gradient), low, high)
         trial_rest = residual(trial)
         new = float(trial_rest @ trial_rest)
         if new < error:
-            done = error - new < 1e-9 * error
+            done = error - new < 1e-7 * error
             p, rest, error, damping = trial, trial_rest, new, damping / 5
             if done:
                 break

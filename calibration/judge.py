@@ -80,9 +80,9 @@ def judge(candidates: Sequence[Candidate], mos: NDArray[Any], folds: Folds) -> V
     for c in candidates:
         try:
             shapes = compare_shapes(c.raw, y, folds)
-        except CalibrationError as error:
-            reasons.append(error)
-            rows.append(Judged(c.name, c.note or str(error), None, None, None, c.raw, c.spread))
+        except CalibrationError as refusal:
+            reasons.append(refusal)
+            rows.append(Judged(c.name, c.note or str(refusal), None, None, None, c.raw, c.spread))
             continue
         held_out = held_out_mos(c.raw, y, shapes.shape, folds)
         rows.append(Judged(c.name, c.note, shapes, held_out, (held_out - y) ** 2, c.raw, c.spread))
