@@ -12,6 +12,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from leaf_edge.contract import FAULTS
-from leaf_edge.datasets.synthetic import CHAIN, make_chain
+from leaf_edge.datasets.synthetic import CHAIN, Chain, make_chain
 from leaf_edge.student import losses
 from leaf_edge.student.data import read_rgb, views_of
 from leaf_edge.student.network import Prediction, Student
@@ -88,15 +89,18 @@ def features_of(
         digest = hashlib.sha256(key.encode())
         for path in some:
             digest.update(hashlib.sha256(path.read_bytes()).digest())
-        parts.append(
-            cached(
-                cache,
-                digest.hexdigest(),
-                lambda some=some: pooled(student, np.stack([views_of(read_rgb(path)) for path in some])),
-            )
-        )
+        make = partial(_features, student, some)
+        parts.append(cached(cache, digest.hexdigest(), make))
         told(min(i + _CHUNK, len(paths)))
     return np.concatenate(parts)
+
+
+def _features(student: Student, paths: Sequence[Path]) -> NDArray[np.float32]:
+    return pooled(student, np.stack([views_of(read_rgb(path)) for path in paths]))
+
+
+def _chain_features(student: Student, chain: Chain) -> NDArray[np.float32]:
+    return pooled(student, np.stack([views_of(image) for image in chain.images]))
 
 
 def cached(folder: Path | None, key: str, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -132,13 +136,8 @@ def chains_of(
         chain = make_chain(read_rgb(path), FAULTS[k % len(FAULTS)], rng)
         severity[k] = chain.severity
         digest = hashlib.sha256(f"{key} chain {seed} {k}".encode() + path.read_bytes()).hexdigest()
-        parts.append(
-            cached(
-                cache,
-                digest,
-                lambda c=chain: pooled(student, np.stack([views_of(image) for image in c.images])),
-            )
-        )
+        make = partial(_chain_features, student, chain)
+        parts.append(cached(cache, digest, make))
         told(k + 1)
     return Chains(np.concatenate(parts), severity)
 

@@ -22,6 +22,7 @@ from leaf_edge.extras import require
 
 if TYPE_CHECKING:
     from leaf_edge.calibration.select import CalibrateOptions, RatedPicture
+    from leaf_edge.student.network import Student
 
 _EXAMPLES = """\
   leaf-edge calibrate runs/distilled/best.pt --data ratings.csv --output runs/calibrated
@@ -93,13 +94,13 @@ def run(args: argparse.Namespace) -> int:
     from leaf_edge.calibration.finetune import features_of
     from leaf_edge.calibration.select import calibrate_student, check_on
     from leaf_edge.calibration.whole import StoreLabels
-    from leaf_edge.student.network import load_checkpoint, save_checkpoint
+    from leaf_edge.student.network import save_checkpoint
 
     options = _options(args)
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        student = load_checkpoint(args.model)
+        student = _student(args.model)
         rated, check, what = _rated(args)
         labels = StoreLabels(args.store) if args.store else None
         try:
@@ -139,14 +140,25 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
+def _student(path: Path) -> Student:
+    from leaf_edge.student.network import load_checkpoint
+
+    try:
+        return load_checkpoint(path)
+    except OSError:
+        raise
+    except Exception as error:  # torch's errors for a broken file have no common base
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(f"{path} is not a checkpoint of a student: {text[0]}") from None
+
+
 def _options(args: argparse.Namespace) -> CalibrateOptions:
     from leaf_edge.calibration.select import CalibrateOptions
     from leaf_edge.calibration.whole import WholeSettings
 
+    strategies: tuple[str, ...] = (args.strategy,)
     if args.strategy == "auto":
         strategies = ("map", "head", "whole") if args.whole else ("map", "head")
-    else:
-        strategies = (args.strategy,)
     if "whole" not in strategies and (args.store or args.steps):
         raise UsageError("--store and --steps are for the whole fine-tune: give --whole too")
     if (args.labels is not None and args.labels < 1) or args.check < 0:
