@@ -223,13 +223,7 @@ def _export(context: _Context, calibrated: Done, store: Path, ratings: Ratings) 
     checkpoint, bundle = calibrated.folder / "student.pt", context.root / f"{context.recipe.name}.leaf"
 
     def work(folder: Path) -> dict[str, Any]:
-        training, _ = read_labels(_with_store(context, store))
-        none = np.zeros(0, np.int64)
-        frames = StorePictures(training.rows, none, recipe.distill.labels.root, folder / "frames")
-        frames.prepare()
-        camera = [i for i, row in enumerate(frames.rows) if not row.recipe] or list(range(len(frames.rows)))
-        chosen = [camera[i] for i in choose(len(camera), section.calibration_frames)]
-        views = np.stack([frames.plain_views(i) for i in chosen])
+        views = _calibration_views(context, store, folder / "frames")
         try:
             _, report = build_bundle(
                 load_checkpoint(checkpoint),
@@ -256,6 +250,21 @@ def _export(context: _Context, calibrated: Done, store: Path, ratings: Ratings) 
     # a bundle that was removed or changed is exported again
     outputs = ("report.json", f"../{bundle.name}/manifest.json")
     return stage(context.root, "export", inputs, outputs, work)
+
+
+def _calibration_views(context: _Context, store: Path, frames: Path) -> NDArray[np.uint8]:
+    """Views of the camera's own frames; of synthetic versions too where the frames are too few."""
+    parts = read_labels(_with_store(context, store))
+    rows = [row for part in parts for row in part.rows]
+    wanted = context.recipe.export.calibration_frames
+    camera = [row for row in rows if not row.recipe]
+    chosen = [camera[i] for i in choose(len(camera), wanted)]
+    versions = [row for row in rows if row.recipe]
+    chosen += [versions[i] for i in choose(len(versions), max(0, wanted - len(chosen)))]
+    root = context.recipe.distill.labels.root
+    pictures = StorePictures(chosen, np.zeros(0, np.int64), root, frames)
+    pictures.prepare()
+    return np.stack([pictures.plain_views(i) for i in range(len(chosen))])
 
 
 def _views(pictures: tuple[Rated, ...]) -> NDArray[np.uint8]:
