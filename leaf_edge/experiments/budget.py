@@ -146,6 +146,8 @@ class Experiment:
         for seed in range(1, self.recipe.seeds + 1):
             for name in self.recipe.methods:
                 self._row(name, 0.0, seed, partial(self._distilled, name, seed))
+            for name in self.recipe.students:
+                self._row(name, 0.0, seed, partial(self._given, name))
             for budget in self.recipe.budgets:
                 if budget:
                     self._rated(budget, seed)
@@ -171,6 +173,8 @@ class Experiment:
         }
         for name in self.recipe.rated:
             self._row(name, budget, seed, makers[name], n)
+        for name in self.recipe.students:
+            self._row(f"{name} + head", budget, seed, partial(self._tuned_given, name, chosen, seed), n)
 
     def _row(
         self, method: str, budget: float, seed: int, make: Callable[[], Student], labels: int = 0
@@ -191,6 +195,19 @@ class Experiment:
         method = METHODS[name]
         labels = simulated_labels(self.recipe, method, self.train, seed)
         return self._distil(f"{name} {seed}", labels, method, seed)
+
+    def _tuned_given(self, name: str, chosen: NDArray[np.intp], seed: int) -> Student:
+        return self._tuned(self._given(name), chosen, seed)
+
+    def _given(self, name: str) -> Student:
+        """A student of the recipe. Raises ValueError where its backbone is not the experiment's."""
+        student, start = load_checkpoint(self.recipe.students[name]), self._start().state_dict()
+        for key, value in student.state_dict().items():
+            if key.split(".")[0] in ("stem", "blocks", "head") and not torch.equal(value, start[key]):
+                raise ValueError(
+                    f"students: {self.recipe.students[name]} has another backbone than the experiment ({key})"
+                )
+        return student
 
     def _distil(self, name: str, labels: TeacherLabels, method: Method, seed: int) -> Student:
         path = self.folder / "runs" / name.replace(",", "").replace(" ", "-")
@@ -219,6 +236,9 @@ class Experiment:
         return self._train(self.folder / "runs" / f"ratings-{budget:g}-{seed}", objective, seed)
 
     def _train(self, path: Path, objective: Any, seed: int) -> Student:
+        done = path / "done"
+        if done.exists():
+            return load_checkpoint(path / "best.pt")
         schedule = Schedule(
             epochs=self.recipe.epochs,
             lr=self.recipe.lr,
@@ -233,6 +253,7 @@ class Experiment:
         for name, parameter in student.named_parameters():
             parameter.requires_grad_(name.split(".")[0] not in ("stem", "blocks", "head"))
         Run(schedule, {"seed": seed}, path, student, objective).train()
+        done.touch()
         (path / "last.pt").unlink()  # megabytes each, and a finished run is not gone on with
         return load_checkpoint(path / "best.pt")
 

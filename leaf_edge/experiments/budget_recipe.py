@@ -41,7 +41,9 @@ class BudgetRecipe:
     `SimulationConfig`). methods: of `METHODS`. rated: of `RATED`. budgets: shares of the ratings, 0 to 1.
     seeds: each draws another teacher, other ratings and other batches. pairs_per_picture: of pair labels.
     variants, chains: augmented versions of each picture and synthetic chains, all of which have their
-    features computed once. epochs, lr: of each distillation; the backbone stays as `start` has it."""
+    features computed once. epochs, lr: of each distillation; the backbone stays as `start` has it.
+    students: checkpoints by name that were distilled elsewhere with the same frozen backbone; each is
+    measured as it is, and after fine-tuning its heads (`NAME + head`)."""
 
     data: Path
     start: Start = field(default_factory=Start)
@@ -55,6 +57,7 @@ class BudgetRecipe:
     variants: int = 2
     chains: int = 320
     batch: BatchSizes = field(default_factory=lambda: BatchSizes(pictures=32, pairs=32, chains=2))
+    students: Mapping[str, Path] = field(default_factory=dict)
     epochs: int = 8
     lr: float = 1e-3
 
