@@ -40,7 +40,7 @@ class Teachers:
     @torch.no_grad()
     def __call__(self, views: Tensor) -> Taught:
         """What they say of views uint8 [N, 2, 3, 224, 224]."""
-        told = [student.predict(views) for student in self.students]
+        told = [student.to(views.device).predict(views) for student in self.students]
         return Taught(
             torch.stack([p.mos.float() for p in told]).mean(0),
             torch.stack([torch.sigmoid(p.fault_logits.float()) for p in told]).mean(0),

@@ -195,27 +195,29 @@ class JointObjective:
         mos, spread = prediction.mos.float(), prediction.spread.float()
         logits = prediction.fault_logits.float()
         index = torch.from_numpy(batch.index)
-        levels, weight = self._levels[index], self._weight[index]
+        here = mos.device
+        levels, weight = self._levels[index].to(here), self._weight[index].to(here)
         if w.distribution and self.batches.points:
             yield (
                 "distribution",
                 w.distribution * joint_losses.distribution(mos[:n], spread[:n], levels, weight),
             )
         if w.expectation and self.batches.points:
-            expected = self._quality[index]
+            expected = self._quality[index].to(here)
             yield "expectation", w.expectation * joint_losses.expectation(mos[:n], expected, weight)
         if w.pair and len(batch.pairs):
             a, b = torch.from_numpy(batch.pairs).T
             pair = torch.from_numpy(batch.pair)
             spreads = torch.stack([spread[a], spread[b]], 1)
-            told = self._preference[pair], self._pair_weight[pair]
+            told = self._preference[pair].to(here), self._pair_weight[pair].to(here)
             yield "pair", w.pair * joint_losses.preference(mos[a], mos[b], spreads, *told, w.pair_model)
         yield from self._known(batch, mos, logits, index)
         if self.extra is not None and self.extra.align is not None:
             yield "align", w.align * self.extra.align(prediction.features[:n], levels, weight)
         if self.larger is not None and self.extra is not None and self.extra.match is not None:
             with torch.no_grad():
-                target = group.gather(self.larger.predict(part).features.float(), batch.count)
+                larger = self.larger.to(part.device)
+                target = group.gather(larger.predict(part).features.float(), batch.count)
             yield "features", w.features * self.extra.match(prediction.features, target)
         if self.board is not None:
             yield from self._board(batch, part, mos, logits, group)
@@ -225,15 +227,15 @@ class JointObjective:
     ) -> Iterator[tuple[str, Tensor]]:
         """Faults that the teacher knows, and chains."""
         w, n = self.weights, len(batch.index)
-        faults = self._faults[index]
+        faults = self._faults[index].to(mos.device)
         known = torch.isfinite(faults[:, 0])
         if w.faults and known.any():
             gap = nn.functional.binary_cross_entropy_with_logits(logits[:n][known], faults[known])
             yield "known_faults", w.faults * gap
         if len(batch.severity):
-            severity = torch.from_numpy(batch.severity)
+            severity = torch.from_numpy(batch.severity).to(mos.device)
             yield "order", w.order * losses.chain_order(mos[n:].reshape(severity.shape), severity)
-            labels = torch.from_numpy(batch.chain_faults)
+            labels = torch.from_numpy(batch.chain_faults).to(mos.device)
             gap = nn.functional.binary_cross_entropy_with_logits(logits[n:], labels)
             yield "faults", w.faults * gap
 
@@ -246,7 +248,7 @@ class JointObjective:
         quality = group.gather(told.mos, batch.count).clone()
         faults = group.gather(told.faults, batch.count)
         if len(batch.severity):
-            severity = torch.from_numpy(batch.severity)
+            severity = torch.from_numpy(batch.severity).to(mos.device)
             quality[n:] = in_order(quality[n:].reshape(severity.shape), severity).flatten()
         yield "board_mos", w * (10 * nn.functional.huber_loss(mos, quality, delta=0.2))
         if len(mos) > 1:

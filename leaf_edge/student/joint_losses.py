@@ -23,7 +23,7 @@ def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
 
 def level_probabilities(quality: Tensor, spread: Tensor) -> Tensor:
     """Probabilities [N, 5] of the levels, excellent first, of a normal quality [N] with deviation [N]."""
-    edges = torch.tensor(_EDGES, dtype=quality.dtype)
+    edges = torch.tensor(_EDGES, dtype=quality.dtype, device=quality.device)
     above = torch.special.ndtr((quality[:, None] - edges) / spread[:, None])
     ends = torch.zeros_like(above[:, :1]), torch.ones_like(above[:, :1])
     return torch.cat([above, ends[1]], 1) - torch.cat([ends[0], above], 1)

@@ -144,9 +144,11 @@ def pooled(student: Student, views: NDArray[np.uint8]) -> NDArray[np.float16]:
     """Pooled features float16 [N, 2, head] of views uint8 [N, 2, 3, 224, 224], in evaluation mode."""
     student.eval()
     parts = []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    device = student.mos.weight.device
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
         for i in range(0, len(views), _BATCH):
-            parts.append(student.pool(torch.from_numpy(views[i : i + _BATCH])).to(torch.float16).numpy())
+            batch = torch.from_numpy(views[i : i + _BATCH]).to(device)
+            parts.append(student.pool(batch).to(torch.float16).cpu().numpy())
     return np.concatenate(parts)
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -140,7 +141,8 @@ def run_distillation(
 
         def measure(student: Student) -> NDArray[np.float32]:
             with torch.inference_mode():
-                return student.join(torch.from_numpy(known).float()).mos.numpy()
+                features = torch.from_numpy(known).float().to(student.mos.weight.device)
+                return student.join(features).mos.cpu().numpy()
     else:
 
         def measure(student: Student) -> NDArray[np.float32]:
@@ -156,11 +158,19 @@ def run_distillation(
         board,
         ahead=recipe.backbone == "train",
     )
-    settings = {"recipe": as_plain(recipe), "labels": labels_digest(training, held_out)}
+    settings = {"recipe": _lasting(recipe), "labels": labels_digest(training, held_out)}
     run = Run(recipe.schedule, settings, folder, student, objective, group, recipe.tensorboard)
     if group.first:
         (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
     return run.train(on_step)
+
+
+def _lasting(recipe: DistillRecipe) -> dict[str, Any]:
+    """What of a recipe the result depends on: not where the labels lie (their content is told apart), nor
+    whether curves are drawn."""
+    plain: dict[str, Any] = as_plain(recipe)
+    del plain["labels"]["stores"], plain["labels"]["root"], plain["tensorboard"]
+    return plain
 
 
 def _some_views(pictures: StorePictures, count: int, seed: int) -> NDArray[np.uint8]:

@@ -63,7 +63,7 @@ def chains(
 ) -> Iterator[tuple[str, Tensor]]:
     """Terms of C synthetic chains: quality [C * K], fault_logits and faults [C * K, 8], severity [C, K]."""
     if len(severity):
-        rising = torch.from_numpy(severity)
+        rising = torch.from_numpy(severity).to(quality.device)
         yield "order", 5 * chain_order(quality.reshape(rising.shape), rising)
-        known = torch.from_numpy(faults)
+        known = torch.from_numpy(faults).to(quality.device)
         yield "faults", 2 * F.binary_cross_entropy_with_logits(fault_logits, known)

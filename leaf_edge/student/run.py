@@ -130,6 +130,10 @@ class Run:
     ) -> None:
         self.schedule, self.settings, self.folder = schedule, dict(settings), folder
         self.student, self.objective, self.group = student, objective, group or Group()
+        self.device = self.group.device
+        student.to(self.device)
+        if objective.extra is not None:
+            objective.extra.to(self.device)
         folder.mkdir(parents=True, exist_ok=True)
         named = list(student.named_parameters())
         self.body = [p for n, p in named if n.split(".")[0] not in HEADS]
@@ -160,7 +164,7 @@ class Run:
         path = self.folder / "last.pt"
         if not path.exists():
             return
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        data = torch.load(path, map_location=self.device, weights_only=True)
         if data["train"] != self.settings:
             names = {*data["train"], *self.settings}
             changed = sorted(k for k in names if data["train"].get(k) != self.settings.get(k))
@@ -199,7 +203,7 @@ class Run:
         with torch.no_grad():
             for p, mean in zip(student.parameters(), self.average, strict=True):
                 p.copy_(mean)
-        return student.channels_last().eval()
+        return student.to(self.device).channels_last().eval()
 
     def train(self, on_step: Callable[[Progress], None] = lambda progress: None) -> Agreement:
         """Runs to the end, or to `patience`. Returns the best validation; it belongs to `best.pt`."""
@@ -245,10 +249,10 @@ class Run:
         # dropout of all pictures in every process, the same as in one
         torch.manual_seed(self.schedule.seed * 1_000_003 + self.step)
         part = self.objective.part(batch, self.group)
-        views = torch.from_numpy(part.views)
+        views = torch.from_numpy(part.views).to(self.device, non_blocking=True)
         computed = part.views.dtype == np.float32
         bf16 = self.schedule.precision == "bf16"
-        with torch.autocast("cpu", torch.bfloat16) if bf16 else nullcontext():
+        with torch.autocast(self.device.type, torch.bfloat16) if bf16 else nullcontext():
             pooled = views if computed else self.student.pool(views, self.schedule.frozen_blocks)
             prediction = self.student.join(self.group.gather(pooled, part.count))
             terms = dict(self.objective.terms(batch, views, prediction, self.group))

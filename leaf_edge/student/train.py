@@ -102,9 +102,10 @@ def mos_to_unit_array(mos: NDArray[np.float64]) -> NDArray[np.float64]:
 def predict(student: Student, views: NDArray[np.uint8], batch: int = 16) -> NDArray[np.float32]:
     """Raw quality float32 [N] of views uint8 [N, 2, 3, 224, 224], in float32 and evaluation mode."""
     student.eval()
+    device = student.mos.weight.device
     with torch.inference_mode():
         parts = [
-            student.predict(torch.from_numpy(views[i : i + batch])).mos.numpy()
+            student.predict(torch.from_numpy(views[i : i + batch]).to(device)).mos.cpu().numpy()
             for i in range(0, len(views), batch)
         ]
     return np.concatenate(parts)
@@ -155,14 +156,14 @@ class Photographs:
     ) -> Iterator[tuple[str, Tensor]]:
         rated, chained = len(batch.mos), len(batch.mos) + len(batch.faults)
         mos, spread = prediction.mos.float(), prediction.spread.float()
-        yield "rated", losses.rated(mos[:rated], spread[:rated], torch.from_numpy(batch.mos))
+        yield "rated", losses.rated(mos[:rated], spread[:rated], torch.from_numpy(batch.mos).to(mos.device))
         logits = prediction.fault_logits.float()
         yield from losses.chains(mos[rated:chained], logits[rated:chained], batch.severity, batch.faults)
         if self.teachers is not None:
             told = self.teachers(part)
             taught = Taught(*(group.gather(t, len(batch.views)) for t in told))
             if len(batch.severity):
-                severity = torch.from_numpy(batch.severity)
+                severity = torch.from_numpy(batch.severity).to(mos.device)
                 chains = taught.mos[rated:chained].reshape(severity.shape)
                 taught.mos[rated:chained] = distil.in_order(chains, severity).flatten()
             yield from distil.losses(prediction, taught)
