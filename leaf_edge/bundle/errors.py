@@ -1,4 +1,4 @@
-"""Why a bundle is refused: codes for programs, a sentence and a remedy for people."""
+"""Why a bundle or an engine of it is refused: codes for programs, a sentence and a remedy for people."""
 
 from __future__ import annotations
 
@@ -18,10 +18,22 @@ class BundleCode(StrEnum):
     SCHEMA = "LEAF_E_BUNDLE_SCHEMA"
     VIEWS = "LEAF_E_BUNDLE_VIEWS"
     SCALE = "LEAF_E_BUNDLE_SCALE"
-    SIGNATURE = "LEAF_E_BUNDLE_SIGNATURE"
     ENCODING = "LEAF_E_BUNDLE_ENCODING"
     MODEL = "LEAF_E_BUNDLE_MODEL"
     SELF_TEST = "LEAF_E_BUNDLE_SELF_TEST"
+    SIGNATURE_MISSING = "LEAF_E_SIGNATURE_MISSING"
+    SIGNATURE_KEY = "LEAF_E_SIGNATURE_KEY"
+    SIGNATURE_INVALID = "LEAF_E_SIGNATURE_INVALID"
+    ENGINE_NONE = "LEAF_E_ENGINE_NONE"
+    ENGINE_TRT_VERSION = "LEAF_E_ENGINE_TRT_VERSION"
+    ENGINE_SM = "LEAF_E_ENGINE_SM"
+    ENGINE_OS = "LEAF_E_ENGINE_OS"
+    ENGINE_HASH = "LEAF_E_ENGINE_HASH"
+    ENGINE_UNVERIFIED = "LEAF_E_ENGINE_UNVERIFIED"
+    ENGINE_PLAN = "LEAF_E_ENGINE_PLAN"
+    DEVICE_NO_DRIVER = "LEAF_E_DEVICE_NO_DRIVER"
+    DEVICE_NO_TENSORRT = "LEAF_E_DEVICE_NO_TENSORRT"
+    DEVICE_NO_PROVIDER = "LEAF_E_DEVICE_NO_PROVIDER"
 
 
 REMEDY: dict[BundleCode, str] = {
@@ -35,15 +47,27 @@ REMEDY: dict[BundleCode, str] = {
     BundleCode.SCHEMA: "update leaf-edge: the bundle is from a newer version",
     BundleCode.VIEWS: "use a leaf-edge with that view contract, or a model that was trained on this one",
     BundleCode.SCALE: "use a model of this MOS scale: gate thresholds mean something else on another",
-    BundleCode.SIGNATURE: "update leaf-edge: this version cannot verify signatures and trusts none unseen",
     BundleCode.ENCODING: "ask for one of the encodings that the bundle has, or export it again",
     BundleCode.MODEL: "export the bundle again: the network in it is not a LEAF-Edge student",
     BundleCode.SELF_TEST: "do not use these scores: check the runtime's version and the hardware",
+    BundleCode.SIGNATURE_MISSING: "take the signed bundle from its maker, or sign it: leaf-edge bundle sign",
+    BundleCode.SIGNATURE_KEY: "give the public key of the bundle's maker, or take a bundle of that maker",
+    BundleCode.SIGNATURE_INVALID: "do not use this bundle: it is not what was signed; take a fresh copy",
+    BundleCode.ENGINE_NONE: "build one on the device: leaf-edge build-engine BUNDLE",
+    BundleCode.ENGINE_TRT_VERSION: "build the engine again with this TensorRT: leaf-edge build-engine BUNDLE",
+    BundleCode.ENGINE_SM: "build the engine again on this device: leaf-edge build-engine BUNDLE",
+    BundleCode.ENGINE_OS: "build the engine again on this system: leaf-edge build-engine BUNDLE",
+    BundleCode.ENGINE_HASH: "take a fresh copy of the bundle, or build the engine again",
+    BundleCode.ENGINE_UNVERIFIED: "give the maker's public key with --key: such a plan can run code",
+    BundleCode.ENGINE_PLAN: "build the engine again on this device: leaf-edge build-engine BUNDLE",
+    BundleCode.DEVICE_NO_DRIVER: "install NVIDIA's driver, or score on the CPU; leaf-edge doctor tells more",
+    BundleCode.DEVICE_NO_TENSORRT: "install leaf-edge[tensorrt], or score on the CPU; leaf-edge doctor tells more",
+    BundleCode.DEVICE_NO_PROVIDER: "install onnxruntime-gpu, or score on the CPU; leaf-edge doctor tells more",
 }
 
 
 class BundleError(Exception):
-    """A bundle that is not used. `code` for programs; the text ends with a remedy."""
+    """A bundle, or an engine of it, that is not used. `code` for programs; the text ends with a remedy."""
 
     def __init__(self, code: BundleCode, message: str) -> None:
         super().__init__(f"{code.value}: {message}; {REMEDY[code]}")

@@ -6,29 +6,33 @@ memory, so nothing can be swapped between check and use, and nothing is unpacked
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
-import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from leaf_edge.bundle.errors import BundleCode, BundleError
 from leaf_edge.bundle.manifest import (
     MANIFEST_NAME,
-    MAX_FILE_BYTES,
     MAX_FILES,
     MAX_MANIFEST_BYTES,
-    MAX_TOTAL_BYTES,
     Encoding,
     Manifest,
 )
-from leaf_edge.bundle.parse import check_path, parse_manifest
+from leaf_edge.bundle.parse import parse_manifest
+from leaf_edge.bundle.parse_added import ENGINES
+from leaf_edge.bundle.tar import read_tar
 
-_TAR_OVERHEAD = 4096 * (MAX_FILES + 16)
-"""Headers, padding and end blocks that a tar may add to its files, in bytes; generous."""
+if TYPE_CHECKING:
+    from leaf_edge.bundle.keys import PublicKey
+
+
+_SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,14 @@ class Bundle:
     path: the folder or tar that it came from.
     manifest: what the bundle states about itself; text: the bytes of manifest.json.
     contents: every listed file by name.
+    verified_by: id of the key that the signature was verified with; None where none was asked for.
     """
 
     path: Path
     manifest: Manifest
     text: bytes = field(repr=False)
     contents: Mapping[str, bytes] = field(repr=False)
+    verified_by: str | None = None
 
     @property
     def name(self) -> str:
@@ -65,75 +71,139 @@ class Bundle:
         return self.contents[self.encoding(encoding).file]
 
 
-def load_bundle(path: str | Path) -> Bundle:
+def load_bundle(
+    path: str | Path,
+    *,
+    key: str | Path | Sequence[PublicKey] | None = None,
+    require_signature: bool | None = None,
+) -> Bundle:
     """Read and verify a bundle.
 
     path: a `NAME.leaf` folder, or an uncompressed tar with that one folder in it.
+    key: who must have signed it: a PEM file of Ed25519 public keys, or keys that were read (bundle/keys.py).
+        The signature is verified before any file but the manifest is used.
+    require_signature: whether a bundle without signature is refused; by default where a key is given. A
+        signature that is there must hold in any case, once a key is given.
     Always checked: schema, views version and MOS scale; that exactly the listed files are there,
     plain files under safe names; their sizes; their SHA-256. Files outside are never opened.
-    Raises `BundleError`; its `code` tells what is wrong and its text what to do.
+    Raises `BundleError`; its `code` tells what is wrong and its text what to do. Raises `KeyFileError` (a
+    ValueError) for a key that cannot be read, ValueError where a signature is required and no key given.
     """
     path = Path(path)
+    keys: Sequence[PublicKey] = ()
+    if key is not None:
+        from leaf_edge.bundle.keys import read_public_keys
+
+        keys = read_public_keys(key) if isinstance(key, str | Path) else key
+    if require_signature is None:
+        require_signature = bool(keys)
+    if require_signature and not keys:
+        raise ValueError("a signature can be required only with the public key that it must be from")
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise BundleError(BundleCode.NOT_FOUND, f"{path}: {reason}") from None
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise BundleError(BundleCode.NOT_FOUND, f"{path}: neither a folder nor a file")
     try:
-        if stat.S_ISDIR(mode):
-            return _load_folder(path)
-        if stat.S_ISREG(mode):
-            return _load_tar(path)
+        return (_load_folder if stat.S_ISDIR(mode) else _load_tar)(path, keys, require_signature)
     except BundleError as error:
         raise BundleError(error.code, f"{path}: {error.message}") from None
     except OSError as error:
         raise BundleError(BundleCode.FILES, f"{path}: cannot be read ({error.strerror})") from None
-    raise BundleError(BundleCode.NOT_FOUND, f"{path}: neither a folder nor a file")
 
 
-def _load_folder(path: Path) -> Bundle:
-    text = _read(path, MANIFEST_NAME, MAX_MANIFEST_BYTES)
+def _checked(text: bytes, keys: Sequence[PublicKey], require_signature: bool) -> tuple[Manifest, str | None]:
+    """The manifest, and the id of the key that its signature was verified with."""
     manifest = parse_manifest(text)
-    _check_listing(manifest, _walk(path, manifest))
-    contents: dict[str, bytes] = {}
-    for name, entry in manifest.files.items():
-        contents[name] = _read(path, name, entry.size, exact=True)
+    if not keys or (manifest.signature is None and not require_signature):
+        return manifest, None
+    from leaf_edge.bundle.sign import verify_signature
+
+    return manifest, verify_signature(manifest, text, keys)
+
+
+def _load_folder(path: Path, keys: Sequence[PublicKey], require_signature: bool) -> Bundle:
+    root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        text = _read(root, MANIFEST_NAME, MAX_MANIFEST_BYTES)
+        manifest, verified_by = _checked(text, keys, require_signature)
+        _check_listing(manifest, _walk(root, manifest))
+        contents: dict[str, bytes] = {}
+        for name, entry in manifest.files.items():
+            contents[name] = _read(root, name, entry.size, exact=True)
+    finally:
+        os.close(root)
     _check_hashes(manifest, contents)
-    return Bundle(path, manifest, text, MappingProxyType(contents))
+    return Bundle(path, manifest, text, MappingProxyType(contents), verified_by)
 
 
-def _walk(root: Path, manifest: Manifest) -> set[str]:
+def _load_tar(path: Path, keys: Sequence[PublicKey], require_signature: bool) -> Bundle:
+    contents = read_tar(path)
+    text = contents.pop(MANIFEST_NAME, None)
+    if text is None:
+        raise BundleError(BundleCode.FILES, f"{MANIFEST_NAME} is missing")
+    manifest, verified_by = _checked(text, keys, require_signature)
+    _check_listing(manifest, set(contents))
+    for name, entry in manifest.files.items():
+        _check_size(name, len(contents[name]), entry.size, exact=True)
+    _check_hashes(manifest, contents)
+    return Bundle(path, manifest, text, MappingProxyType(contents), verified_by)
+
+
+def _open(root: int, name: str, flags: int) -> int:
+    """A handle on `name` below the folder `root`, from folder to folder, so that no link is followed in any
+    part of it even where one is put there meanwhile."""
+    *folders, last = name.split("/")
+    here = os.dup(root)
+    try:
+        for folder in folders:
+            inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | _SAFE, dir_fd=here)
+            os.close(here)
+            here = inner
+        return os.open(last, flags | _SAFE, dir_fd=here)
+    finally:
+        os.close(here)
+
+
+def _walk(root: int, manifest: Manifest) -> set[str]:
     """Names of all files under `root` but the manifest. Refuses links, devices and stray folders."""
     folders = {str(parent) for name in manifest.files for parent in PurePosixPath(name).parents}
     found: set[str] = set()
     pending = [""]
     while pending:
         prefix = pending.pop()
-        with os.scandir(root / prefix) as entries:
-            for entry in entries:
-                name = f"{prefix}/{entry.name}" if prefix else entry.name
-                if entry.is_symlink():
-                    raise BundleError(BundleCode.PATH, f"{name} is a link")
-                if entry.is_dir(follow_symlinks=False) and name in folders:
-                    pending.append(name)
-                elif entry.is_file(follow_symlinks=False) and name != MANIFEST_NAME:
-                    found.add(name)
-                elif name != MANIFEST_NAME:
-                    raise BundleError(BundleCode.FILES, f"{name} is not in the manifest's list")
-                if len(found) > MAX_FILES:
-                    raise BundleError(BundleCode.FILES, f"more than {MAX_FILES} files")
+        handle = _open(root, prefix or ".", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with os.scandir(handle) as entries:
+                for entry in entries:
+                    name = f"{prefix}/{entry.name}" if prefix else entry.name
+                    if entry.is_symlink():
+                        raise BundleError(BundleCode.PATH, f"{name!r} is a link")
+                    if entry.is_dir(follow_symlinks=False) and name in folders:
+                        pending.append(name)
+                    elif entry.is_file(follow_symlinks=False) and name != MANIFEST_NAME:
+                        found.add(name)
+                    elif name != MANIFEST_NAME:
+                        raise BundleError(BundleCode.FILES, f"{name!r} is not in the manifest's list")
+                    if len(found) > MAX_FILES:
+                        raise BundleError(BundleCode.FILES, f"more than {MAX_FILES} files")
+        finally:
+            os.close(handle)
     return found
 
 
-def _read(root: Path, name: str, limit: int, *, exact: bool = False) -> bytes:
+def _read(root: int, name: str, limit: int, *, exact: bool = False) -> bytes:
     """The bytes of a plain file of at most (or exactly) `limit` bytes; links are not followed."""
     try:
-        handle = os.open(root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = _open(root, name, os.O_RDONLY)
     except FileNotFoundError:
         raise BundleError(BundleCode.FILES, f"{name} is missing") from None
     except OSError as error:
-        code = BundleCode.PATH if (root / name).is_symlink() else BundleCode.FILES
-        raise BundleError(code, f"{name}: cannot be read ({error.strerror})") from None
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise BundleError(BundleCode.PATH, f"{name} is a link, or in a folder that is one") from None
+        raise BundleError(BundleCode.FILES, f"{name}: cannot be read ({error.strerror})") from None
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
@@ -155,7 +225,7 @@ def _check_listing(manifest: Manifest, found: set[str]) -> None:
     if missing:
         raise BundleError(BundleCode.FILES, f"{sorted(missing)[0]} is missing")
     if extra:
-        raise BundleError(BundleCode.FILES, f"{sorted(extra)[0]} is not in the manifest's list")
+        raise BundleError(BundleCode.FILES, f"{sorted(extra)[0]!r} is not in the manifest's list")
 
 
 def _check_hashes(manifest: Manifest, contents: Mapping[str, bytes]) -> None:
@@ -163,67 +233,6 @@ def _check_hashes(manifest: Manifest, contents: Mapping[str, bytes]) -> None:
         found = hashlib.sha256(contents[name]).hexdigest()
         if found != entry.sha256:
             raise BundleError(
-                BundleCode.HASH,
+                BundleCode.ENGINE_HASH if name.startswith(ENGINES) else BundleCode.HASH,
                 f"{name}: SHA-256 is {found[:16]}...; the manifest states {entry.sha256[:16]}...",
             )
-
-
-def _load_tar(path: Path) -> Bundle:
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > MAX_TOTAL_BYTES + _TAR_OVERHEAD:
-            raise BundleError(BundleCode.SIZE, f"{size} bytes are more than a bundle may have")
-        try:
-            # No compression: a bundle hardly compresses, and what is read stays below the file's size.
-            with tarfile.open(fileobj=file, mode="r:") as archive:
-                contents = _read_members(archive)
-        except (tarfile.TarError, ValueError, OverflowError, RecursionError, EOFError) as error:
-            raise BundleError(BundleCode.ARCHIVE, f"not a plain tar of a bundle ({error})") from None
-    text = contents.pop(MANIFEST_NAME, None)
-    if text is None:
-        raise BundleError(BundleCode.FILES, f"{MANIFEST_NAME} is missing")
-    manifest = parse_manifest(text)
-    _check_listing(manifest, set(contents))
-    for name, entry in manifest.files.items():
-        _check_size(name, len(contents[name]), entry.size, exact=True)
-    _check_hashes(manifest, contents)
-    return Bundle(path, manifest, text, MappingProxyType(contents))
-
-
-def _read_members(archive: tarfile.TarFile) -> dict[str, bytes]:
-    """Files of the one folder in the archive, by their path below it."""
-    contents: dict[str, bytes] = {}
-    root: str | None = None
-    count = 0
-    while (member := archive.next()) is not None:
-        count += 1
-        if count > 2 * MAX_FILES:
-            raise BundleError(BundleCode.ARCHIVE, f"more than {2 * MAX_FILES} entries")
-        if not (member.isdir() or member.isreg()) or member.issparse():
-            raise BundleError(BundleCode.PATH, f"{member.name[:80]!r} is neither a plain file nor a folder")
-        name = member.name.removeprefix("./")
-        if name in ("", ".") and member.isdir():
-            continue
-        folder, _, inner = name.partition("/")
-        check_path(folder)
-        if root is None:
-            root = folder
-        if folder != root or (member.isreg() and not inner):
-            raise BundleError(
-                BundleCode.ARCHIVE, f"expected one folder NAME.leaf; found {root!r} and {name[:80]!r}"
-            )
-        if not inner:
-            continue
-        check_path(inner)
-        if member.isdir():
-            continue
-        if inner in contents:
-            raise BundleError(BundleCode.ARCHIVE, f"{inner} is in the archive twice")
-        limit = MAX_MANIFEST_BYTES if inner == MANIFEST_NAME else MAX_FILE_BYTES
-        if not 0 <= member.size <= limit:
-            raise BundleError(
-                BundleCode.SIZE, f"{inner}: {member.size} bytes are stated; {limit} are allowed"
-            )
-        file = archive.extractfile(member)
-        contents[inner] = b"" if file is None else file.read()
-    return contents

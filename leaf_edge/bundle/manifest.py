@@ -1,4 +1,4 @@
-"""The manifest of a bundle, schema 1: its fields and how they are written (read: bundle/parse.py).
+"""The manifest of a bundle, schema 2: its fields and how they are written (read: bundle/parse.py).
 
 This file is the one definition of the fields; docs/bundle.md explains them.
 """
@@ -16,7 +16,10 @@ from leaf_edge.frames.frame import ColorMatrix, ColorRange, Frame, PixelFormat, 
 from leaf_edge.views import VIEWS_VERSION
 from leaf_edge.views.native import SHAPE
 
-SCHEMA = 1
+SCHEMA = 2
+"""What is written."""
+SCHEMAS = (1, 2)
+"""What is read. Schema 1 has no `acceptance`, no `engines` and no signature."""
 MANIFEST_NAME = "manifest.json"
 ENCODINGS = ("cpu", "trt")
 """Known encodings: `cpu` runs on ONNX Runtime and OpenVINO, `trt` is what TensorRT is built from."""
@@ -110,8 +113,66 @@ class Licence:
 
 
 @dataclass(frozen=True)
+class Acceptance:
+    """What the acceptance check of the export said. It stays with the bundle for ever.
+
+    accepted: whether all budgets held. anyway: they did not, and the bundle was written all the same
+    (`--accept-anyway`). failures: what did not hold, one line each; none exactly where `accepted`.
+    Raises ValueError where the three contradict each other.
+    """
+
+    accepted: bool
+    anyway: bool = False
+    failures: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.accepted == bool(self.failures):
+            raise ValueError("an acceptance has failures exactly where it is not accepted")
+        if self.accepted == self.anyway:
+            raise ValueError("a bundle is either accepted or written anyway")
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """One TensorRT plan in the bundle, and what it runs on.
+
+    file: `engines/NAME.plan`. tensorrt: version that built it, `10.3.0` or `10.3.0.26`. sm: compute
+    capability, `sm87`. os: operating system and processor, `linux-aarch64` (`runtime.preflight.os_name`).
+    flags: how it was built, sorted, each of a-z, 0-9 and `._=+-`, such as `version_compatible`.
+    log: the file under `engines/` with the build log, or None.
+    """
+
+    file: str
+    tensorrt: str
+    sm: str
+    os: str
+    flags: tuple[str, ...] = ()
+    log: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, tuple[str, ...]]:
+        """What makes two engines of one bundle different: TensorRT, capability, system, flags."""
+        return self.tensorrt, self.sm, self.os, self.flags
+
+
+@dataclass(frozen=True)
+class Signature:
+    """An Ed25519 signature of the manifest (bundle/sign.py).
+
+    key_id: first 16 hexadecimal digits of the SHA-256 of the raw public key. value: 64 bytes.
+    """
+
+    key_id: str
+    value: bytes
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """All that a bundle states about itself. `files` lists every file but the manifest."""
+    """All that a bundle states about itself. `files` lists every file but the manifest.
+
+    acceptance: None where the bundle does not state it (schema 1, or not made by `leaf-edge export`).
+    schema: as it was read; `to_json` writes `SCHEMA` whatever it is.
+    """
 
     name: str
     version: str
@@ -122,9 +183,13 @@ class Manifest:
     training: Training = field(default_factory=Training)
     licences: tuple[Licence, ...] = ()
     files: Mapping[str, FileEntry] = field(default_factory=dict)
+    acceptance: Acceptance | None = None
+    engines: tuple[EngineEntry, ...] = ()
+    signature: Signature | None = None
+    schema: int = SCHEMA
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object of schema 1, fields in the order of docs/bundle.md."""
+        """The JSON object of schema 2, fields in the order of docs/bundle.md."""
         return {
             "schema": SCHEMA,
             "name": self.name,
@@ -154,10 +219,12 @@ class Manifest:
                 "figures": dict(self.training.figures),
             },
             "licences": [{"what": item.what, "licence": item.licence} for item in self.licences],
+            "acceptance": _acceptance_to_json(self.acceptance),
+            "engines": [_engine_to_json(entry) for entry in self.engines],
             "files": {
                 name: {"size": entry.size, "sha256": entry.sha256} for name, entry in self.files.items()
             },
-            "signature": None,
+            "signature": signature_to_json(self.signature),  # last: bundle/sign.py cuts it off
         }
 
     def to_bytes(self) -> bytes:
@@ -179,3 +246,31 @@ def _golden_to_json(frame: GoldenFrame) -> dict[str, Any]:
             for name, score in frame.scores.items()
         },
     }
+
+
+def _acceptance_to_json(acceptance: Acceptance | None) -> dict[str, Any] | None:
+    if acceptance is None:
+        return None
+    return {
+        "accepted": acceptance.accepted,
+        "anyway": acceptance.anyway,
+        "failures": list(acceptance.failures),
+    }
+
+
+def _engine_to_json(entry: EngineEntry) -> dict[str, Any]:
+    return {
+        "file": entry.file,
+        "tensorrt": entry.tensorrt,
+        "sm": entry.sm,
+        "os": entry.os,
+        "flags": list(entry.flags),
+        "log": entry.log,
+    }
+
+
+def signature_to_json(signature: Signature | None) -> dict[str, str] | None:
+    """The manifest's field `signature`; null where there is none."""
+    if signature is None:
+        return None
+    return {"algorithm": "ed25519", "key_id": signature.key_id, "value": signature.value.hex()}

@@ -1,4 +1,4 @@
-"""Reading manifest.json, schema 1: every field checked, none unknown."""
+"""Reading manifest.json, schemas 1 and 2: every field checked, none unknown."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from leaf_edge.bundle.curve import KIND, MAX_KNOTS, Curve, Interval
 from leaf_edge.bundle.errors import BundleCode, BundleError
 from leaf_edge.bundle.manifest import (
     ENCODINGS,
-    MANIFEST_NAME,
     MAX_FILE_BYTES,
     MAX_FILES,
     MAX_TOTAL_BYTES,
-    SCHEMA,
+    SCHEMAS,
     Encoding,
     FileEntry,
     GoldenFrame,
@@ -25,32 +24,22 @@ from leaf_edge.bundle.manifest import (
     Tolerance,
     Training,
 )
+from leaf_edge.bundle.parse_added import parse_acceptance, parse_engines, parse_signature
+from leaf_edge.bundle.paths import check_names, check_path
 from leaf_edge.bundle.reader import Fields, fail, parse_json
 from leaf_edge.contract import FAULTS, INPUT_NAME, MOS_MAX, MOS_MIN, MOS_SCALE, MOS_SCALE_VERSION
 from leaf_edge.frames.frame import MAX_DIMENSION, ColorMatrix, ColorRange, FrameError, PixelFormat
 from leaf_edge.views import VIEWS_VERSION
 from leaf_edge.views.native import SHAPE
 
-_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*){0,3}", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-
-
-def check_path(name: str) -> str:
-    """`name` if it is a plain relative path of a bundle's file; else raises `BundleError` PATH.
-
-    Letters, digits and `._-` in each of up to four parts, none beginning with a dot; so no path
-    can leave the folder, be hidden, or mean another thing on another system.
-    """
-    if len(name) > 200 or not _PATH.fullmatch(name):
-        raise BundleError(BundleCode.PATH, f"unsafe file name {name[:80]!r}")
-    return name
 
 
 def parse_manifest(data: bytes) -> Manifest:
     """Read manifest.json. Raises `BundleError` with the code that fits what is wrong."""
     top = parse_json(data)
-    _check_versions(top)
+    schema = _check_versions(top)
     name = top.text("name")
     if not _NAME.fullmatch(name):
         fail("name", "lower-case letters, digits and ._- (64 at most)", name)
@@ -68,6 +57,10 @@ def parse_manifest(data: bytes) -> Manifest:
         training=_parse_training(top.inner("training")),
         licences=tuple(_parse_licence(item) for item in top.inners("licences")),
         files=files,
+        acceptance=parse_acceptance(top, schema),
+        engines=parse_engines(top, schema, files),
+        signature=parse_signature(top, schema, data),
+        schema=schema,
     )
     top.done()
     for i, frame in enumerate(manifest.golden):
@@ -76,13 +69,14 @@ def parse_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def _check_versions(top: Fields) -> None:
-    """The numbers that decide whether the rest means anything to this version."""
+def _check_versions(top: Fields) -> int:
+    """The numbers that decide whether the rest means anything to this version. Returns the schema."""
     schema = top.integer("schema", 1, 1 << 30)
-    if schema != SCHEMA:
-        raise BundleError(BundleCode.SCHEMA, f"the manifest has schema {schema}; this version reads {SCHEMA}")
-    if top.take("signature") is not None:
-        raise BundleError(BundleCode.SIGNATURE, "the bundle is signed; unsigned ones can be read so far")
+    if schema not in SCHEMAS:
+        raise BundleError(
+            BundleCode.SCHEMA,
+            f"the manifest has schema {schema}; this version reads {SCHEMAS[0]} to {SCHEMAS[-1]}",
+        )
     views = top.integer("views_version", 1, 1 << 30)
     if views != VIEWS_VERSION:
         raise BundleError(
@@ -97,10 +91,11 @@ def _check_versions(top: Fields) -> None:
             f"the model scores on {stated[0]} version {stated[1]}; "
             f"expected {MOS_SCALE} version {MOS_SCALE_VERSION}",
         )
+    return schema
 
 
 def _expect(fields: Fields, name: str, value: object) -> None:
-    """A field that schema 1 fixes."""
+    """A field that the schema fixes."""
     found = fields.take(name)
     if found != value:
         fail(fields.path(name), json.dumps(value), found)
@@ -125,9 +120,7 @@ def _parse_files(fields: Fields) -> Mapping[str, FileEntry]:
     total = sum(entry.size for entry in files.values())
     if total > MAX_TOTAL_BYTES:
         raise BundleError(BundleCode.SIZE, f"{total} bytes are stated; {MAX_TOTAL_BYTES} are allowed in all")
-    folded = {name.casefold() for name in files} | {MANIFEST_NAME}
-    if len(folded) != len(files) + 1:
-        raise BundleError(BundleCode.PATH, "two listed files have the same name but for letter case")
+    check_names(files)
     return MappingProxyType(files)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ def fail(where: str, expected: str, found: object = _NOTHING) -> NoReturn:
 
 
 def parse_json(data: bytes) -> Fields:
-    """The object that `data` holds. No duplicate names, no NaN or infinity.
+    """The object that `data` holds. No duplicate names, no number beyond float64's range, no half characters.
 
     Raises `BundleError` MANIFEST.
     """
@@ -35,6 +36,8 @@ def parse_json(data: bytes) -> Fields:
 
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=constant)
+        # 1e999 reads as infinity, and half a surrogate pair as a character: neither can be written again.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise BundleError(BundleCode.MANIFEST, f"the manifest is not valid JSON ({error})") from None
     return Fields(value, "")
@@ -67,6 +70,20 @@ class Fields:
         value = self.take(name)
         if not isinstance(value, str) or not value.isprintable():
             fail(self.path(name), "one line of text", value)
+        return value
+
+    def match(self, name: str, pattern: re.Pattern[str], expected: str) -> str:
+        """A string that `pattern` matches whole; `expected` says so in words."""
+        value = self.take(name)
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            fail(self.path(name), expected, value)
+        return value
+
+    def boolean(self, name: str) -> bool:
+        """true or false."""
+        value = self.take(name)
+        if not isinstance(value, bool):
+            fail(self.path(name), "true or false", value)
         return value
 
     def integer(self, name: str, low: int, high: int) -> int:
@@ -112,7 +129,7 @@ class Fields:
             yield name, self.inner(name)
 
     def done(self) -> None:
-        """Refuse fields that schema 1 does not know: a misspelt one must not pass unseen."""
+        """Refuse fields that the schema does not know: a misspelt one must not pass unseen."""
         for name, value in self._members.items():
             fail(self.path(name), "no field of this name in the schema", value)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from leaf_edge.bundle.curve import Curve, Interval
 from leaf_edge.bundle.load import Bundle
-from leaf_edge.bundle.manifest import Training
+from leaf_edge.bundle.manifest import SCHEMA, Training
 
 RECALIBRATED = "recalibrated"
 """Key in `training.figures`: a list with a note for each recalibration, oldest first."""
@@ -26,7 +26,8 @@ def recalibrated(
 
     calibration: curve and interval of every encoding. note: any JSON, appended to the notes in
     `training.figures`. The golden frames' MOS follow from their raw scores by the new curves; raw scores,
-    severities and all files stay as they are. Raises ValueError where an encoding is left out.
+    severities and all files stay as they are, and so do `acceptance` and engines. The signature goes: it does
+    not hold for the new manifest. Raises ValueError where an encoding is left out.
     """
     old = bundle.manifest
     if calibration.keys() != old.encodings.keys():
@@ -49,8 +50,6 @@ def recalibrated(
         **old.training.figures,
         RECALIBRATED: [*(notes if isinstance(notes, list) else []), dict(note)],
     }
-    # Bundles are unsigned so far: where they are signed, the old signature does not hold for this manifest,
-    # and this is the one place at which a recalibrated one leaves without it.
     manifest = replace(
         old,
         name=name,
@@ -58,5 +57,7 @@ def recalibrated(
         encodings=encodings,
         golden=golden,
         training=Training(old.training.data, old.training.commit, figures),
+        signature=None,
+        schema=SCHEMA,
     )
-    return replace(bundle, manifest=manifest, text=manifest.to_bytes())
+    return replace(bundle, manifest=manifest, text=manifest.to_bytes(), verified_by=None)

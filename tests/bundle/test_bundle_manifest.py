@@ -36,13 +36,13 @@ def test_a_manifest_survives_being_written_and_read(tiny_bundle: Path) -> None:
 
 
 EDITS: list[tuple[str, Callable[[Json], Any], Code, str]] = [
-    ("newer schema", lambda m: m.update(schema=2), Code.SCHEMA, "schema 2"),
+    ("newer schema", lambda m: m.update(schema=3), Code.SCHEMA, "schema 3"),
     ("schema as text", lambda m: m.update(schema="1"), Code.MANIFEST, "schema"),
     ("schema as bool", lambda m: m.update(schema=True), Code.MANIFEST, "schema"),
     ("other views", lambda m: m.update(views_version=9), Code.VIEWS, "version 9"),
     ("other scale", lambda m: m["scale"].update(name="acr100"), Code.SCALE, "acr100"),
     ("other scale version", lambda m: m["scale"].update(version=2), Code.SCALE, "version 2"),
-    ("signed", lambda m: m.update(signature="ab"), Code.SIGNATURE, "signed"),
+    ("signature", lambda m: m.update(signature="ab"), Code.MANIFEST, "field signature"),
     ("no name", lambda m: m.pop("name"), Code.MANIFEST, "field name: expected a value; found nothing"),
     ("name with slash", lambda m: m.update(name="../x"), Code.MANIFEST, "field name"),
     ("unknown field", lambda m: m.update(colour=1), Code.MANIFEST, "field colour"),
@@ -164,7 +164,7 @@ def test_text_that_is_no_json_object(data: bytes) -> None:
 
 def test_numbers_that_are_not_finite(stated: Json) -> None:
     text = json.dumps(stated).replace('"reason_threshold": 0.3', '"reason_threshold": 1e999')
-    with pytest.raises(BundleError, match="reason_threshold"):
+    with pytest.raises(BundleError, match="float"):
         parse_manifest(text.encode())
 
 
