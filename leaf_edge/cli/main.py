@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "tune-teacher": ("leaf_edge.cli.tune_teacher", "tune a vision-language teacher on ratings or labels"),
     "suggest": ("leaf_edge.cli.suggest", "which frames to have rated next"),
     "bench": ("leaf_edge.cli.bench", "time per stage of scoring a frame"),
+    "doctor": ("leaf_edge.cli.doctor", "what this machine can run, and why not the rest"),
     "demo": ("leaf_edge.cli.demo", "make a clip with known faults, score it, gate it"),
 }
 
