@@ -60,9 +60,9 @@ REMEDY: dict[BundleCode, str] = {
     BundleCode.ENGINE_HASH: "take a fresh copy of the bundle, or build the engine again",
     BundleCode.ENGINE_UNVERIFIED: "give the maker's public key with --key: such a plan can run code",
     BundleCode.ENGINE_PLAN: "build the engine again on this device: leaf-edge build-engine BUNDLE",
-    BundleCode.DEVICE_NO_DRIVER: "install NVIDIA's driver, or score on the CPU; leaf-edge doctor tells more",
-    BundleCode.DEVICE_NO_TENSORRT: "install leaf-edge[tensorrt], or score on the CPU; leaf-edge doctor tells more",
-    BundleCode.DEVICE_NO_PROVIDER: "install onnxruntime-gpu, or score on the CPU; leaf-edge doctor tells more",
+    BundleCode.DEVICE_NO_DRIVER: "install NVIDIA's driver, or use the CPU; leaf-edge doctor tells more",
+    BundleCode.DEVICE_NO_TENSORRT: "install leaf-edge[tensorrt], or use the CPU; leaf-edge doctor tells more",
+    BundleCode.DEVICE_NO_PROVIDER: "install onnxruntime-gpu, or use the CPU; leaf-edge doctor tells more",
 }
 
 

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from leaf_edge.cli.exit_codes import UsageError, epilog
+from leaf_edge.cli.key_option import add_key_argument, public_keys
 from leaf_edge.cli.source_options import add_source_arguments, options_from_args
 
 _EXAMPLES = """\
@@ -31,6 +32,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "source", nargs="?", metavar="SOURCE", help="frames to score; made in memory if absent"
     )
     parser.add_argument("--model", default="leaf-s", metavar="NAME|PATH", help="default: leaf-s")
+    add_key_argument(parser)
     parser.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="of the network; default: 1"
     )
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
             )
         args.format, args.size = args.format or "nv12", args.size or "1920x1080"
     options = options_from_args(args)
-    scorer = leaf_edge.load(args.model, threads=args.threads)
+    scorer = leaf_edge.load(args.model, threads=args.threads, key=public_keys(args.key))
     settings: dict[str, Any] = {"model": args.model, "threads": args.threads}
     if args.source is None:
         assert options.format is not None and options.size is not None

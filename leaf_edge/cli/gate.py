@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
 from leaf_edge.cli.score_output import PartFile, output_errors
+from leaf_edge.cli.key_option import add_key_argument, public_keys
 from leaf_edge.cli.source_options import add_source_arguments, options_from_args
 from leaf_edge.runtime.gate import GATE_MAX_WINDOW, GateConfig, GateError, Missing, Pool, State
 
@@ -68,6 +69,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--replay", metavar="LOG", help="gate the scores of LOG (.csv, .jsonl, or -) instead; needs no model"
     )
     parser.add_argument("--model", metavar="NAME|PATH", help="leaf-s, leaf-m or a bundle; default: leaf-s")
+    add_key_argument(parser)
     _add_gate_arguments(parser)
     _add_output_arguments(parser)
     add_source_arguments(parser)
@@ -191,7 +193,7 @@ def _check_combination(args: argparse.Namespace) -> None:
         add_source_arguments(plain)
         unset = plain.parse_args([])
         given = [name for name in _SOURCE_OPTIONS if getattr(args, name) != getattr(unset, name)]
-        given += ["model"] if args.model is not None else []
+        given += [name for name in ("model", "key") if getattr(args, name) is not None]
         if given:
             options = ", ".join("--" + name.replace("_", "-") for name in given)
             raise UsageError(f"{options}: of no use with --replay, which reads no frames")
@@ -216,7 +218,8 @@ def _scored(args: argparse.Namespace, problems: list[str]) -> Iterator[GateInput
     # Frames that are scored at once come out later: not for a live stream.
     workers = 1 if "-" in args.sources else usable_cpus()
     # The model is loaded here, not with the first frame: a wrong one ends the run before files are made.
-    inputs = Inputs(leaf_edge.load(args.model or "leaf-s"), options_from_args(args), None, workers)
+    scorer = leaf_edge.load(args.model or "leaf-s", key=public_keys(args.key))
+    inputs = Inputs(scorer, options_from_args(args), None, workers)
     inputs.problems = problems
     return _shown(inputs.scored(args.sources), shown=args.decisions != "-")
 

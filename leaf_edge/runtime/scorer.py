@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,9 @@ from leaf_edge.runtime.score import (
     StageTimes,
 )
 from leaf_edge.views.native import SHAPE, ViewMaker
+
+if TYPE_CHECKING:
+    from leaf_edge.bundle.keys import PublicKey
 
 
 class Scorer:
@@ -123,17 +128,24 @@ def reason(faults: tuple[float, ...], threshold: float) -> str:
 
 
 def load(
-    model: str | Path = "leaf-s", *, threads: int = 1, encoding: str = "cpu", self_test: bool = False
+    model: str | Path = "leaf-s",
+    *,
+    threads: int = 1,
+    encoding: str = "cpu",
+    self_test: bool = False,
+    key: str | Path | Sequence[PublicKey] | None = None,
+    require_signature: bool | None = None,
 ) -> Scorer:
     """A scorer from a bundle.
 
     model: `leaf-s`, `leaf-m`, or the path of a NAME.leaf folder or its tar.
     threads: CPU threads that one call uses.
     encoding: `cpu`; `trt` runs here too, slowly, to compare the two.
-    self_test: score the bundle's golden frames first (see `self_test`).
-    Raises `BundleError` with a code and a remedy, ValueError for `threads` out of range.
+    self_test: score the bundle's golden frames first (see `run_self_test`).
+    key, require_signature: who must have signed the bundle, as `leaf_edge.bundle.load_bundle` takes them.
+    Raises `BundleError` with a code and a remedy, ValueError for `threads` out of range or an unusable key.
     """
-    bundle = load_bundle(locate(model))
+    bundle = load_bundle(locate(model), key=key, require_signature=require_signature)
     try:
         scorer = from_bundle(bundle, threads=threads, encoding=encoding)
         if self_test:
