@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
-from leaf_edge.cli.score_output import PartFile, output_errors
 from leaf_edge.cli.key_option import add_key_argument, public_keys
+from leaf_edge.cli.score_output import PartFile, output_errors
 from leaf_edge.cli.source_options import add_source_arguments, options_from_args
 from leaf_edge.runtime.gate import GATE_MAX_WINDOW, GateConfig, GateError, Missing, Pool, State
 
