@@ -161,8 +161,18 @@ def write_tar(bundle: Bundle, tar: str | Path) -> Path:
 
 def unpack(tar: str | Path, folder: str | Path, *, overwrite: bool = False) -> Bundle:
     """Write a bundle's tar as the folder `folder`, its manifest to the byte. Raises as `write_bundle`."""
-    bundle = load_bundle(tar)
-    return write_text(folder, bundle.text, bundle.contents, overwrite=overwrite)
+    return save(load_bundle(tar), folder, overwrite=overwrite)
+
+
+def save(bundle: Bundle, path: str | Path, *, overwrite: bool = False) -> Bundle:
+    """Write a bundle in memory, its manifest to the byte, as a tar where `path` ends with `.tar`, else as a
+    folder; returns it as loaded back. Whole or not at all; raises as `write_bundle`."""
+    path = Path(path)
+    if path.suffix != ".tar":
+        return write_text(path, bundle.text, bundle.contents, overwrite=overwrite)
+    if path.exists() and not overwrite:
+        raise FileExistsError(17, "exists already", str(path))
+    return load_bundle(write_tar(bundle, path))
 
 
 def store(bundle: Bundle) -> Bundle:
