@@ -116,7 +116,7 @@ def row_bytes(plane: NDArray[np.generic]) -> int:
 
 
 def find_fatbin() -> Path | None:
-    """The compiled kernel: `LEAF_VIEWS_FATBIN` where that is set, else the one inside the package; or None."""
+    """The compiled kernel: `LEAF_VIEWS_FATBIN` where set, else the one inside the package; or None."""
     named = os.environ.get("LEAF_VIEWS_FATBIN")
     path = Path(named) if named else Path(__file__).parents[1] / FATBIN_NAME
     return path if path.is_file() else None

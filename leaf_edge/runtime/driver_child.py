@@ -2,8 +2,8 @@
 
 A driver that is broken can crash or hang whoever calls it, and this process is the one that may. Standard
 library only, no import from leaf_edge: it runs with `python -I -S`. Prints one line, `MARK` and a JSON
-object: `error`, or `cuda` (the driver's CUDA version as 1000 major + 10 minor) and `devices`. Source: CUDA driver
-API, cuda.h.
+object: `error`, or `cuda` (the driver's CUDA version as 1000 major + 10 minor) and `devices`. Source: CUDA
+driver API, cuda.h.
 """
 
 from __future__ import annotations

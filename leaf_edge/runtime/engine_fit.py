@@ -1,0 +1,144 @@
+"""Whether a TensorRT engine of a bundle fits this machine. Compared before a byte of the plan is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leaf_edge.bundle.engines import VERSION_COMPATIBLE
+from leaf_edge.bundle.errors import BundleCode, BundleError
+from leaf_edge.bundle.manifest import EngineEntry
+from leaf_edge.runtime.preflight import (
+    Device,
+    Driver,
+    NoDriver,
+    TensorRT,
+    driver_too_old,
+    os_name,
+    version_numbers,
+)
+
+AMPERE_PLUS = "ampere_plus"
+"""In a flag of an engine that was built for every device from compute capability 8.0 on."""
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why an engine cannot run: a code, and expected and found in one line."""
+
+    code: BundleCode
+    text: str
+
+    def error(self) -> BundleError:
+        """As an exception."""
+        return BundleError(self.code, self.text)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """An engine that fits, and the TensorRT package that runs it."""
+
+    entry: EngineEntry
+    package: TensorRT
+
+
+def find_fit(
+    entries: Sequence[EngineEntry],
+    driver: Driver | NoDriver,
+    packages: Sequence[TensorRT],
+    *,
+    system: str | None = None,
+    device: int = 0,
+) -> Fit | Misfit:
+    """The engine to run, or why there is none.
+
+    entries: of the bundle. driver, packages: what `probe_driver` and `installed_tensorrt` found. system:
+    name of the operating system, this one's by default. device: number of the CUDA device. An engine for
+    exactly this TensorRT and device is preferred to one that is compatible, which is slower. Where several
+    do not fit, the reason is that of the one that came furthest.
+    """
+    if isinstance(driver, NoDriver):
+        return Misfit(BundleCode.DEVICE_NO_DRIVER, driver.reason)
+    if not 0 <= device < len(driver.devices):
+        found = len(driver.devices)
+        return Misfit(BundleCode.DEVICE_NO_DRIVER, f"no CUDA device {device}: the driver has {found}")
+    usable = [package for package in packages if driver_too_old(package, driver) is None]
+    if not usable:
+        reasons = [reason for package in packages if (reason := driver_too_old(package, driver))]
+        text = "; ".join(reasons) or "no TensorRT package is installed"
+        return Misfit(BundleCode.DEVICE_NO_TENSORRT, text)
+    if not entries:
+        return Misfit(BundleCode.ENGINE_NONE, "the bundle has no TensorRT engine")
+    system = os_name() if system is None else system
+    fits, misfits = [], []
+    for entry in entries:
+        misfit = system_misfit(entry, system) or capability_misfit(entry, driver.devices[device])
+        package = misfit or package_for(entry, usable)
+        (misfits if isinstance(package, Misfit) else fits).append((entry, package))
+    exact = sorted(
+        (Fit(entry, package) for entry, package in fits if isinstance(package, TensorRT)),
+        key=lambda fit: (
+            VERSION_COMPATIBLE in fit.entry.flags,
+            fit.entry.sm != driver.devices[device].sm,
+            fit.entry.file,
+        ),
+    )
+    if exact:
+        return exact[0]
+    order = (BundleCode.ENGINE_OS, BundleCode.ENGINE_SM, BundleCode.ENGINE_TRT_VERSION)
+    reasons_found = [misfit for _, misfit in misfits if isinstance(misfit, Misfit)]
+    return max(reasons_found, key=lambda misfit: order.index(misfit.code))
+
+
+def system_misfit(entry: EngineEntry, system: str) -> Misfit | None:
+    """Engines do not move across operating systems or processors."""
+    if entry.os == system:
+        return None
+    return Misfit(BundleCode.ENGINE_OS, f"{entry.file} is for {entry.os}; this system is {system}")
+
+
+def capability_misfit(entry: EngineEntry, device: Device) -> Misfit | None:
+    """The compute capability must be the same; from 8.0 on where the engine was built for Ampere and later.
+    """
+    if entry.sm == device.sm:
+        return None
+    wide = any(AMPERE_PLUS in flag for flag in entry.flags)
+    if wide and device.capability >= (8, 0):
+        return None
+    wanted = "Ampere or later" if wide else entry.sm
+    return Misfit(
+        BundleCode.ENGINE_SM, f"{entry.file} is for {wanted}; the device ({device.name}) is {device.sm}"
+    )
+
+
+def package_for(entry: EngineEntry, packages: Sequence[TensorRT]) -> TensorRT | Misfit:
+    """The package that runs the engine, as far as versions tell.
+
+    Full TensorRT runs a plan of its own major.minor.patch. A version-compatible plan carries the lean
+    runtime that it needs, which a full or dispatch runtime of the same version or a later one loads, within
+    a major version or from 10 to 11; the lean runtime runs plans of its own version.
+    """
+    built = version_numbers(entry.tensorrt)
+    compatible = VERSION_COMPATIBLE in entry.flags
+    for kind in ("full", "dispatch", "lean"):
+        for package in packages:
+            if package.kind != kind:
+                continue
+            if package.numbers == built and (kind == "full" or compatible):
+                return package
+            if compatible and kind != "lean" and reaches(built, package.numbers):
+                return package
+    there = ", ".join(f"{package.module} {package.version}" for package in packages)
+    wanted = ".".join(map(str, built)) + (" or a later one that runs its plans" if compatible else "")
+    return Misfit(
+        BundleCode.ENGINE_TRT_VERSION, f"{entry.file} needs TensorRT {wanted}; this machine has {there}"
+    )
+
+
+def reaches(built: tuple[int, int, int], runs: tuple[int, int, int]) -> bool:
+    """Whether a version-compatible plan of version `built` runs on version `runs`.
+
+    Source: TensorRT 11.4 support matrix, engine portability: the same major version or newer within it, and
+    from 10 to 11; no other pair of major versions.
+    """
+    return runs >= built and (runs[0] == built[0] or (built[0], runs[0]) == (10, 11))
