@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ CURVE_POINTS = 9
 
 @dataclass(frozen=True)
 class FieldChange:
-    """A field of the manifest by its path, such as `encodings.cpu.interval.floor`; None where it is absent."""
+    """A field of the manifest by its path, `encodings.cpu.interval.floor`; None where it is absent."""
 
     field: str
     left: Any
@@ -117,7 +118,7 @@ def _curve_change(name: str, left: Curve, right: Curve) -> CurveChange:
 
 
 def _fields(bundle: Bundle) -> dict[str, Any]:
-    """Every field of the manifest by its path, but files and the curves of encodings, which are shown as such.
+    """Every field of the manifest by its path, but files and curves, which are compared as such.
 
     Lists are one value, but lists of objects are entered: engines by file, golden frames by file.
     """
@@ -134,7 +135,7 @@ def _fields(bundle: Bundle) -> dict[str, Any]:
 
 def _flatten(value: Mapping[str, Any], prefix: str, flat: dict[str, Any]) -> None:
     for name, inner in value.items():
-        path = f"{prefix}{name}"
+        path = prefix + (json.dumps(name) if "." in name else name)  # no two fields have one path
         if isinstance(inner, Mapping) and inner:
             _flatten(inner, f"{path}.", flat)
         else:

@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "budget": ("leaf_edge.cli.budget", "what labels and ratings are worth, on rated data"),
     "evaluate": ("leaf_edge.cli.evaluate", "agreement with MOS, response to known faults"),
     "export": ("leaf_edge.cli.export", "quantise a student and write its bundle"),
+    "bundle": ("leaf_edge.cli.bundle", "inspect, verify, sign, pack and compare bundles"),
     "calibrate": ("leaf_edge.cli.calibrate", "from raw quality to MOS with the human ratings at hand"),
     "recalibrate": ("leaf_edge.cli.recalibrate", "fit a bundle's curve and intervals to one camera"),
     "label": ("leaf_edge.cli.label", "ask a teacher for labels of pictures and pairs"),
@@ -38,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "tune-teacher": ("leaf_edge.cli.tune_teacher", "tune a vision-language teacher on ratings or labels"),
     "suggest": ("leaf_edge.cli.suggest", "which frames to have rated next"),
     "bench": ("leaf_edge.cli.bench", "time per stage of scoring a frame"),
+    "compare": ("leaf_edge.cli.compare", "the same frames through two engines of a bundle"),
     "doctor": ("leaf_edge.cli.doctor", "what this machine can run, and why not the rest"),
     "demo": ("leaf_edge.cli.demo", "make a clip with known faults, score it, gate it"),
 }
