@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     EXTRA = 6
     REFUSED = 7
     OUTPUT = 8
+    DEVICE = 9
     INTERRUPTED = 130
     PIPE = 141
 
@@ -31,6 +32,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.EXTRA: "an optional extra is not installed",
     ExitCode.REFUSED: "a check that the command makes did not pass",
     ExitCode.OUTPUT: "the output could not be written",
+    ExitCode.DEVICE: "no NVIDIA driver or device here that can do this",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C, SIGTERM)",
     ExitCode.PIPE: "the reader of the output went away",
 }
