@@ -7,6 +7,8 @@ what was expected; nothing is guessed or dropped.
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -31,7 +33,7 @@ def load_recipe(path: str | Path, kind: type[R], changes: Sequence[str] = ()) ->
     yaml = require("yaml", "train")
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = _load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     data = {} if data is None else data
@@ -39,8 +41,27 @@ def load_recipe(path: str | Path, kind: type[R], changes: Sequence[str] = ()) ->
         key, equals, value = change.partition("=")
         if not equals or not key:
             raise RecipeError(f"{change!r} is not KEY=VALUE")
-        _change(data, key.split("."), yaml.safe_load(value), key)
+        try:
+            _change(data, key.split("."), _load(value), key)
+        except yaml.YAMLError as error:
+            raise RecipeError(f"{change!r}: the value is not YAML: {' '.join(str(error).split())}") from None
     return parse(data, kind, str(path))
+
+
+def _load(text: str) -> Any:
+    """YAML's plain values. A key that is given twice is an error: one of both would be dropped."""
+    yaml = require("yaml", "train")
+
+    class Loader(yaml.SafeLoader):  # type: ignore[name-defined, misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if key.value in seen and isinstance(key.value, str):
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value} twice", key.start_mark)
+                seen.add(str(key.value))
+            return super().construct_mapping(node, deep)
+
+    return yaml.load(text, Loader)
 
 
 def _change(data: Any, path: Sequence[str], value: Any, key: str) -> None:
@@ -99,13 +120,18 @@ def _value(data: Any, kind: Any, where: str) -> Any:
         return data
     if kind is Path and isinstance(data, str) and data:
         return Path(data)
+    if kind is float and isinstance(data, str) and _EXPONENT.fullmatch(data):
+        return float(data)  # 1e-4, which YAML 1.1 takes for a text
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
+    if kind is float and isinstance(data, float) and not math.isfinite(data):
+        raise RecipeError(f"{where} is {data}; expected a finite number")
     if not isinstance(data, kind) or (isinstance(data, bool) and kind is not bool):
         raise RecipeError(f"{where} is {data!r}; expected {_NAMES.get(kind, kind.__name__)}")
     return data
 
 
+_EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")
 _NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
 
 

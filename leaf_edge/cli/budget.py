@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leaf_edge.cli.exit_codes import ExitCode, epilog
+from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
 from leaf_edge.extras import require
 
 _EXAMPLES = """\
@@ -57,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
     from leaf_edge.recipes import dump_recipe, load_recipe
 
     recipe = load_recipe(args.recipe, BudgetRecipe, args.set)
-    if args.threads:
+    if args.threads is not None:
+        if args.threads < 1:
+            raise UsageError(f"--threads is {args.threads}; expected 1 or more")
         torch.set_num_threads(args.threads)
 
     def say(row: Row) -> None:

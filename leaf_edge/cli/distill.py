@@ -68,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
             "expected a recipe and --output FOLDER (leaf-edge distill --defaults prints a recipe)"
         )
     recipe = load_recipe(args.recipe, DistillRecipe, args.set)
-    if args.threads:
+    if args.threads is not None:
+        if args.threads < 1:
+            raise UsageError(f"--threads is {args.threads}; expected 1 or more")
         torch.set_num_threads(args.threads)
     group = Group.from_environment()
     columns = (

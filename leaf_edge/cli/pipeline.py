@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaf_edge.cli.exit_codes import ExitCode, epilog
+from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
 from leaf_edge.extras import require
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Runs the stages and prints a line for each."""
     torch = require("torch", "train")
+    if args.threads is not None and args.threads < 1:
+        raise UsageError(f"--threads is {args.threads}; expected 1 or more")
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -70,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.recipe, PipelineRecipe, args.set)
     if args.threads:
         torch.set_num_threads(args.threads)
-    args.output.mkdir(parents=True, exist_ok=True)
+    bundle = args.output / f"{recipe.name}.leaf"
+    left_out = False
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     try:
@@ -84,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
             for done in run_pipeline(recipe, args.output, told):
                 _print(done, args.json)
+                left_out = left_out or _left_out(done)
                 for task in tasks.values():
                     bar.remove_task(task)
                 tasks.clear()
@@ -93,11 +97,30 @@ def run(args: argparse.Namespace) -> int:
         print(error.report.parity.to_text())
         for failure in error.report.failures:
             print(f"refused: {failure}", file=sys.stderr)
+        _warn_of_old(bundle)
         return ExitCode.REFUSED
     except (CalibrationError, ExportError) as error:
         print(f"refused: {error}", file=sys.stderr)
+        _warn_of_old(bundle)
         return ExitCode.REFUSED
-    return ExitCode.OK
+    return ExitCode.SKIPPED if left_out else ExitCode.OK
+
+
+def _warn_of_old(bundle: Path) -> None:
+    if bundle.exists():
+        print(f"{bundle} is of an earlier run, with other inputs", file=sys.stderr)
+
+
+def _left_out(done: Done) -> bool:
+    """Says which frames have no label, or only some."""
+    if done.name != "label" or not (done.result["skipped"] or done.result["failed"]):
+        return False
+    for reason in done.result["reasons"]:
+        print(f"left out: {reason}", file=sys.stderr)
+    more = done.result["skipped"] + done.result["failed"] - len(done.result["reasons"])
+    if more > 0:
+        print(f"left out: {more} more", file=sys.stderr)
+    return True
 
 
 def _print(done: Done, as_json: bool) -> None:
@@ -113,7 +136,8 @@ def _summary(done: Done) -> str:
     r = done.result
     if done.name == "label":
         failed = f", {r['failed']} failed" if r["failed"] else ""
-        return f"{r['pictures']} pictures, {r['points']} point and {r['pairs']} pair labels{failed}"
+        skipped = f", {r['skipped']} files not read" if r["skipped"] else ""
+        return f"{r['pictures']} pictures, {r['points']} point and {r['pairs']} pair labels{failed}{skipped}"
     if done.name == "distill":
         return f"SRCC {r['held_out_srcc']:.3f} with {r['held_out_pictures']} held-out labels of the teacher"
     if done.name == "calibrate":
@@ -123,7 +147,9 @@ def _summary(done: Done) -> str:
         a = r["agreement"]
         of = "human MOS" if r["human"] else "the teacher"
         faults = f"; falls with faults in {_mean(r['falling']):.0%} of steps" if "falling" in r else ""
-        return f"SRCC {a['srcc']:.3f}, RMSE {a['rmse']:.2f} with {of} on {a['pictures']} pictures{faults}"
+        seen = f" ({r['among_frames']} rated pictures are among the frames)" if r["among_frames"] else ""
+        figures = f"SRCC {a['srcc']:.3f}, RMSE {a['rmse']:.2f}"
+        return f"{figures} with {of} on {a['pictures']} pictures{seen}{faults}"
     return str(r["bundle"])
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from leaf_edge.datasets.rated import open_rated
 from leaf_edge.pipeline.recipe import RatingsSection
+from leaf_edge.pipeline.stage import changed, file_digest
 from leaf_edge.recipes import RecipeError
 from leaf_edge.student.joint_pictures import StorePictures
 from leaf_edge.student.teacher_labels import TeacherLabels
+from leaf_edge.teacher.store import LabelStore
 
 LEAST = 40
 """Ratings with which a pipeline can calibrate, fit a curve and measure, apart from each other."""
@@ -20,12 +24,14 @@ LEAST = 40
 
 @dataclass(frozen=True)
 class Rated:
-    """A picture with its MOS (1..5); of a teacher's, with the expected quality on that scale."""
+    """A picture with its MOS (1..5); of a teacher's, with the expected quality on that scale. made: written
+    by the pipeline."""
 
     path: Path
     mos: float
     subset: str
     group: str
+    made: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,22 @@ def teacher_ratings(held_out: TeacherLabels, pictures: StorePictures, folder: Pa
                 raise OSError(28, "a picture could not be written", str(part))
             part.replace(path)
         mos = 1 + 4 * float(held_out.quality[i])
-        rated.append(Rated(path, mos, "", held_out.groups[i]))
+        rated.append(Rated(path, mos, "", held_out.groups[i], made=True))
     return _thirds(rated, False, name, "of the frames")
+
+
+def listed(pictures: Sequence[Rated]) -> list[Any]:
+    """What tells that ratings are others: of each picture path, size, time of change and MOS; of a teacher's
+    held-out picture, which is made here and named by its identity, that name."""
+    return [[p.path.name if p.made else [str(p.path), *changed(p.path)], p.mos] for p in pictures]
+
+
+def among(ratings: Ratings, store: Path) -> int:
+    """How many rated pictures are among the labelled frames, which a student is distilled on."""
+    with LabelStore(store, create=False) as labels:
+        frames = {row.sha256 for row in labels.pictures()}
+    rated = (*ratings.tune, *ratings.fit, *ratings.check)
+    return sum(file_digest(picture.path) in frames for picture in rated)
 
 
 def _thirds(rated: list[Rated], human: bool, source: str, licence: str) -> Ratings:

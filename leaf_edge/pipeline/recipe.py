@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from leaf_edge.calibration.frames import MIN_FRAMES
 from leaf_edge.calibration.strategies import CalibrateOptions
 from leaf_edge.student.joint_recipe import DistillRecipe
 
@@ -56,6 +57,10 @@ class EvaluateSection:
     clean: Path | None = None
     pictures: int = 8
 
+    def __post_init__(self) -> None:
+        if self.pictures < 1:
+            raise ValueError(f"pictures is {self.pictures}; expected 1 or more")
+
 
 @dataclass(frozen=True)
 class ExportSection:
@@ -70,6 +75,19 @@ class ExportSection:
     budgets: Mapping[str, float] = field(default_factory=dict)
     trained_on: tuple[str, ...] = ()
     licences: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.version.strip():
+            raise ValueError("version is empty; expected a text such as 1.0.0")
+        if self.calibration_frames < MIN_FRAMES:
+            raise ValueError(
+                f"calibration_frames is {self.calibration_frames}; expected {MIN_FRAMES} or more"
+            )
+        if not 0 < self.coverage < 1 or self.most_float < 0:
+            raise ValueError(
+                f"coverage is {self.coverage}, most_float {self.most_float}; "
+                "expected a share between 0 and 1, and 0 or more layers"
+            )
 
 
 @dataclass(frozen=True)
@@ -92,5 +110,8 @@ class PipelineRecipe:
             raise ValueError(f"name is {self.name!r}; expected lower case, digits, . _ -")
         if not self.frames or self.every < 1:
             raise ValueError("expected frames to label, and every of 1 or more")
-        if self.distill.labels.stores:
-            raise ValueError("distill.labels.stores is the pipeline's own: leave it out")
+        labels = self.distill.labels
+        if labels.stores or labels.root or labels.teachers:
+            raise ValueError(
+                "stores, teachers and root of distill.labels are the pipeline's own: leave them out"
+            )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from leaf_edge.frames import kind_of
 from leaf_edge.recipes import as_plain
 
 _MARK = "done.json"
@@ -27,12 +28,29 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def listing(sources: Sequence[str]) -> list[list[Any]]:
-    """Path, size and time of change of every file in files and folders: what tells that frames are others."""
+def frame_files(sources: Sequence[str]) -> list[Path]:
+    """Images and clips among files and folders, as they are ingested: hidden ones in folders are left out."""
     files: set[Path] = set()
     for source in map(Path, sources):
-        files |= {p for p in source.rglob("*") if p.is_file()} if source.is_dir() else {source}
-    return [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in sorted(files)]
+        if not source.is_dir():
+            files.add(source)
+            continue
+        for path in source.rglob("*"):
+            hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
+            if not hidden and kind_of(path) is not None and path.is_file():
+                files.add(path)
+    return sorted(files)
+
+
+def listing(sources: Sequence[str]) -> list[list[Any]]:
+    """Path, size and time of change of every frame or clip: what tells that frames are others."""
+    return [[str(path), *changed(path)] for path in frame_files(sources)]
+
+
+def changed(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of change in nanoseconds: what tells that a file is another, unread."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 @dataclass(frozen=True)
