@@ -12,9 +12,10 @@ import numpy as np
 from leaf_edge.bundle.curve import Curve
 from leaf_edge.bundle.load import Bundle
 from leaf_edge.bundle.manifest import FileEntry
+from leaf_edge.contract import MOS_MAX, MOS_MIN
 
-CURVE_POINTS = 9
-"""Raw scores at which two curves are shown, from the lowest knot of both to the highest."""
+LEVELS = np.linspace(MOS_MIN, MOS_MAX, 9)
+"""Two curves are shown at the raw scores that the left one takes to these MOS."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class FileChange:
 
 @dataclass(frozen=True)
 class CurveChange:
-    """Curves of one encoding that differ: MOS at `raw`, `CURVE_POINTS` raw scores.
+    """Curves of one encoding that differ: MOS at `raw`, where the left one reaches `LEVELS`.
 
     largest: largest difference in MOS, right minus left, at any raw score (it is at a knot of either curve);
     at: where.
@@ -102,8 +103,7 @@ def diff(left: Bundle, right: Bundle) -> Difference:
 
 
 def _curve_change(name: str, left: Curve, right: Curve) -> CurveChange:
-    low, high = min(left.raw[0], right.raw[0]), max(left.raw[-1], right.raw[-1])
-    raw = np.linspace(low, high, CURVE_POINTS)
+    raw = np.unique(np.interp(LEVELS, left.mos, left.raw))
     knots = np.array(sorted({*left.raw, *right.raw}))
     changes = right(knots) - left(knots)
     worst = int(np.abs(changes).argmax())

@@ -41,8 +41,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "bundle",
         help="inspect, verify, sign, pack and compare bundles",
-        description="A BUNDLE is leaf-s, leaf-m, or the path of a NAME.leaf folder or its tar. Each of these\n"
-        "verifies its manifest, sizes and hashes before anything else. Refusals have codes: docs/bundle.md.",
+        description="A BUNDLE is leaf-s, leaf-m, or the path of a NAME.leaf folder or its tar. Manifest,\n"
+        "sizes and hashes are verified before anything else. Refusals have codes: docs/bundle.md.",
         epilog=epilog(_EXAMPLES, _CODES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

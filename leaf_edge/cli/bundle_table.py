@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from leaf_edge.bundle.diff import Difference
@@ -31,6 +31,8 @@ def print_facts(found: Mapping[str, Any]) -> None:
     table = Table.grid(padding=(0, 2))
     for name, text in rows.items():
         table.add_row(Text(name), Text(str(text)))
+    for name, encoding in found["encodings"].items():
+        table.add_row(Text(f"encoding {name}"), Text(_encoding(encoding)))
     for what in found["training"]["data"]:
         table.add_row(Text("data"), Text(what if isinstance(what, str) else json.dumps(what)))
     for licence in found["licences"]:
@@ -39,7 +41,6 @@ def print_facts(found: Mapping[str, Any]) -> None:
     if found["acceptance"] is not None:
         for line in found["acceptance"]["failures"]:
             console.print(Text(f"  did not hold: {line}"))
-    console.print(_encodings(found["encodings"]))
     console.print(_engines(found["engines"]) if found["engines"] else "no TensorRT engines")
     files = Table("file", "bytes", "SHA-256")
     for name, entry in sorted(found["files"].items()):
@@ -80,7 +81,7 @@ def print_difference(found: Difference) -> None:
         return
     console = Console(highlight=False)
     if found.fields:
-        table = Table("field", "left", "right")
+        table = Table(Column("field", overflow="fold"), "left", "right")
         for field in found.fields:
             table.add_row(Text(field.field), Text(_value(field.left)), Text(_value(field.right)))
         console.print(table)
@@ -104,24 +105,19 @@ def _golden(found: Mapping[str, Any]) -> str:
     return f"{frames}, within {tolerance['mos']:g} MOS and {tolerance['faults']:g} of severity"
 
 
-def _encodings(encodings: Mapping[str, Any]) -> Table:
-    table = Table("encoding", "file", "bytes", "numbers", "curve: raw", "MOS", "interval")
-    for name, encoding in encodings.items():
-        curve, interval = encoding["curve"], encoding["interval"]
-        table.add_row(
-            name,
-            encoding["file"],
-            f"{encoding['size']:,}",
-            encoding["quantisation"],
-            f"{curve['raw'][0]:.3f} to {curve['raw'][1]:.3f}",
-            f"{curve['mos'][0]:.2f} to {curve['mos'][1]:.2f}",
-            f"{interval['coverage']:.0%}: {interval['quantile']:.2f} x spread, at least {interval['floor']:g}",
-        )
-    return table
+def _encoding(encoding: Mapping[str, Any]) -> str:
+    curve, interval = encoding["curve"], encoding["interval"]
+    return (
+        f"{encoding['file']}, {encoding['quantisation']}, {_size(encoding['size'])}\n"
+        f"  curve of {curve['knots']} knots, raw {curve['raw'][0]:.3f} to {curve['raw'][1]:.3f}, "
+        f"MOS {curve['mos'][0]:.2f} to {curve['mos'][1]:.2f}\n"
+        f"  interval of {interval['coverage']:.0%}: MOS +- {4 * interval['quantile']:.2f} x spread, "
+        f"at least {interval['floor']:g}"
+    )
 
 
 def _engines(engines: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("engine", "TensorRT", "device", "system", "bytes", "flags")
+    table = Table(Column("engine", overflow="fold"), "TensorRT", "device", "system", "bytes", "flags")
     for entry in engines:
         flags = ", ".join(entry["flags"]) or "-"
         table.add_row(entry["file"], entry["tensorrt"], entry["sm"], entry["os"], f"{entry['size']:,}", flags)
