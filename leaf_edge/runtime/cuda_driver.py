@@ -1,5 +1,4 @@
-"""Calls of the CUDA driver that pycuda has not for a stream of the caller: graphs, copies, launches.
-launches.
+"""Calls of the CUDA driver that pycuda lacks for a caller's stream: graphs, copies, launches.
 
 Streams are the integers of `CUstream`, whoever made them (pycuda, torch, C++). Source: CUDA driver API,
 cuda.h. ctypes gives up the interpreter lock during each call.

@@ -1,9 +1,9 @@
-"""The student on ONNX Runtime's CPU provider."""
+"""The student on ONNX Runtime: its CPU provider, or its CUDA provider where the caller asks for it."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -15,7 +15,7 @@ from leaf_edge.views.native import SHAPE
 
 MAX_THREADS = 256
 
-_OUTPUT_SHAPES: dict[str, tuple[int, ...]] = {"mos": (), "spread": (), "faults": (len(FAULTS),)}
+OUTPUT_SHAPES: dict[str, tuple[int, ...]] = {"mos": (), "spread": (), "faults": (len(FAULTS),)}
 """Of one frame; the batch comes before."""
 
 
@@ -27,26 +27,46 @@ class RawOutputs(NamedTuple):
     faults: NDArray[np.float32]
 
 
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
 class OnnxEngine:
     """One ONNX Runtime session over a model in memory. Any thread may call it, several at once.
 
     model: bytes of the ONNX file. threads: CPU threads that one call uses, 1 to `MAX_THREADS`.
+    provider: `cpu`, or `cuda`, which leaves to the CPU only operators that it lacks.
     Raises `BundleError` MODEL where the network cannot be loaded or is not a student
-    (leaf_edge/contract.py), ValueError for `threads` out of range.
+    (leaf_edge/contract.py), DEVICE_NO_PROVIDER where this ONNX Runtime has no such provider or the provider
+    does not start; ValueError for `threads` out of range.
     """
 
-    def __init__(self, model: bytes, threads: int = 1) -> None:
+    def __init__(self, model: bytes, threads: int = 1, provider: Literal["cpu", "cuda"] = "cpu") -> None:
         if not 1 <= threads <= MAX_THREADS:
             raise ValueError(f"threads must be 1 to {MAX_THREADS}; found {threads}")
+        self.name: str = provider
+        self.description = f"ONNX Runtime {onnxruntime.__version__}, {PROVIDERS[provider]}"
         self.threads = threads
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                model, _options(threads), providers=["CPUExecutionProvider"]
+        available = onnxruntime.get_available_providers()
+        if PROVIDERS[provider] not in available:
+            raise BundleError(
+                BundleCode.DEVICE_NO_PROVIDER,
+                f"ONNX Runtime {onnxruntime.__version__} has no {PROVIDERS[provider]}; "
+                f"it has: {', '.join(available)}",
             )
+        providers = [PROVIDERS[provider]] if provider == "cpu" else [PROVIDERS[provider], PROVIDERS["cpu"]]
+        try:
+            self._session: Any = onnxruntime.InferenceSession(model, _options(threads), providers=providers)
         except Exception as error:  # the binding raises types of its own, without a common base
             raise BundleError(
                 BundleCode.MODEL, f"the network cannot be loaded ({_first_line(error)})"
             ) from None
+        # A provider that fails to start is left out by ONNX Runtime, and the session runs on the next one.
+        if self._session.get_providers()[0] != PROVIDERS[provider]:
+            raise BundleError(
+                BundleCode.DEVICE_NO_PROVIDER,
+                f"{PROVIDERS[provider]} of ONNX Runtime {onnxruntime.__version__} does not start "
+                "(its CUDA and cuDNN libraries must be installed)",
+            )
         _check_contract(self._session)
 
     def __call__(self, views: NDArray[np.uint8]) -> RawOutputs:
@@ -55,25 +75,34 @@ class OnnxEngine:
         Raises ValueError for another shape or dtype, `BundleError` MODEL where the network fails or
         gives numbers that are not finite.
         """
-        if views.dtype != np.uint8 or views.ndim != 5 or views.shape[1:] != SHAPE:
-            raise ValueError(
-                f"views must be uint8 [N, {', '.join(map(str, SHAPE))}]; "
-                f"found {views.dtype} {list(views.shape)}"
-            )
+        check_views(views)
         try:
             outputs = RawOutputs(*self._session.run(OUTPUT_NAMES, {INPUT_NAME: views}))
         except Exception as error:
             raise BundleError(BundleCode.MODEL, f"the network failed ({_first_line(error)})") from None
-        for name, output in zip(OUTPUT_NAMES, outputs, strict=True):
-            expected = (len(views), *_OUTPUT_SHAPES[name])
-            if output.shape != expected:
-                raise BundleError(
-                    BundleCode.MODEL,
-                    f"output {name} of the network is {list(output.shape)}; expected {list(expected)}",
-                )
-            if not np.isfinite(output).all():
-                raise BundleError(BundleCode.MODEL, f"output {name} of the network is not a finite number")
+        check_outputs(outputs, len(views))
         return outputs
+
+
+def check_views(views: NDArray[np.uint8]) -> None:
+    """Raises ValueError unless `views` is uint8 [N, 2, 3, 224, 224]."""
+    if views.dtype != np.uint8 or views.ndim != 5 or views.shape[1:] != SHAPE:
+        raise ValueError(
+            f"views must be uint8 [N, {', '.join(map(str, SHAPE))}]; found {views.dtype} {list(views.shape)}"
+        )
+
+
+def check_outputs(outputs: RawOutputs, count: int) -> None:
+    """Raises `BundleError` MODEL unless the outputs are finite and of `count` frames."""
+    for name, output in zip(OUTPUT_NAMES, outputs, strict=True):
+        expected = (count, *OUTPUT_SHAPES[name])
+        if output.shape != expected:
+            raise BundleError(
+                BundleCode.MODEL,
+                f"output {name} of the network is {list(output.shape)}; expected {list(expected)}",
+            )
+        if not np.isfinite(output).all():
+            raise BundleError(BundleCode.MODEL, f"output {name} of the network is not a finite number")
 
 
 def _options(threads: int) -> Any:
@@ -102,7 +131,7 @@ def _options(threads: int) -> Any:
 def _check_contract(session: Any) -> None:
     """Compare the network's inputs and outputs with the contract of the student."""
     expected_in = {INPUT_NAME: ("tensor(uint8)", SHAPE)}
-    expected_out = {name: ("tensor(float)", _OUTPUT_SHAPES[name]) for name in OUTPUT_NAMES}
+    expected_out = {name: ("tensor(float)", OUTPUT_SHAPES[name]) for name in OUTPUT_NAMES}
     for what, expected, nodes in (
         ("inputs", expected_in, session.get_inputs()),
         ("outputs", expected_out, session.get_outputs()),

@@ -60,8 +60,8 @@ def find_fit(
     if isinstance(driver, NoDriver):
         return Misfit(BundleCode.DEVICE_NO_DRIVER, driver.reason)
     if not 0 <= device < len(driver.devices):
-        found = len(driver.devices)
-        return Misfit(BundleCode.DEVICE_NO_DRIVER, f"no CUDA device {device}: the driver has {found}")
+        count = len(driver.devices)
+        return Misfit(BundleCode.DEVICE_NO_DRIVER, f"no CUDA device {device}: the driver has {count}")
     usable = [package for package in packages if driver_too_old(package, driver) is None]
     if not usable:
         reasons = [reason for package in packages if (reason := driver_too_old(package, driver))]
@@ -70,24 +70,26 @@ def find_fit(
     if not entries:
         return Misfit(BundleCode.ENGINE_NONE, "the bundle has no TensorRT engine")
     system = os_name() if system is None else system
-    fits, misfits = [], []
+    here = driver.devices[device]
+    fits: list[Fit] = []
+    misfits: list[Misfit] = []
     for entry in entries:
-        misfit = system_misfit(entry, system) or capability_misfit(entry, driver.devices[device])
-        package = misfit or package_for(entry, usable)
-        (misfits if isinstance(package, Misfit) else fits).append((entry, package))
-    exact = sorted(
-        (Fit(entry, package) for entry, package in fits if isinstance(package, TensorRT)),
-        key=lambda fit: (
-            VERSION_COMPATIBLE in fit.entry.flags,
-            fit.entry.sm != driver.devices[device].sm,
-            fit.entry.file,
-        ),
-    )
-    if exact:
-        return exact[0]
+        found = system_misfit(entry, system) or capability_misfit(entry, here) or package_for(entry, usable)
+        if isinstance(found, Misfit):
+            misfits.append(found)
+        else:
+            fits.append(Fit(entry, found))
+    if fits:
+        return min(
+            fits,
+            key=lambda fit: (
+                VERSION_COMPATIBLE in fit.entry.flags,
+                fit.entry.sm != here.sm,
+                fit.entry.file,
+            ),
+        )
     order = (BundleCode.ENGINE_OS, BundleCode.ENGINE_SM, BundleCode.ENGINE_TRT_VERSION)
-    reasons_found = [misfit for _, misfit in misfits if isinstance(misfit, Misfit)]
-    return max(reasons_found, key=lambda misfit: order.index(misfit.code))
+    return max(misfits, key=lambda misfit: order.index(misfit.code))
 
 
 def system_misfit(entry: EngineEntry, system: str) -> Misfit | None:
@@ -98,8 +100,7 @@ def system_misfit(entry: EngineEntry, system: str) -> Misfit | None:
 
 
 def capability_misfit(entry: EngineEntry, device: Device) -> Misfit | None:
-    """The compute capability must be the same; from 8.0 on where the engine was built for Ampere and later.
-    """
+    """The compute capability must be the same, or 8.0 and above for an engine for Ampere and later."""
     if entry.sm == device.sm:
         return None
     wide = any(AMPERE_PLUS in flag for flag in entry.flags)
