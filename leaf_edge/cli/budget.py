@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     from leaf_edge.experiments.budget import Experiment, Row
     from leaf_edge.experiments.budget_recipe import BudgetRecipe
-    from leaf_edge.recipes import dump_recipe, load_recipe
+    from leaf_edge.recipes import load_recipe
 
     recipe = load_recipe(args.recipe, BudgetRecipe, args.set)
     if args.threads is not None:
@@ -76,6 +76,5 @@ def run(args: argparse.Namespace) -> int:
             bar.update(tasks[what], completed=done)
 
         experiment = Experiment(recipe, args.output, say, told)
-    (args.output / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
     experiment.run()
     return ExitCode.OK

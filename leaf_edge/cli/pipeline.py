@@ -77,7 +77,13 @@ def run(args: argparse.Namespace) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     try:
-        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        with Progress(
+            *columns,
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # else what is piped on would go to the terminal
+        ) as bar:
             tasks: dict[str, Any] = {}
 
             def told(what: str, done: int, of: int) -> None:

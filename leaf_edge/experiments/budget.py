@@ -7,7 +7,7 @@ seconds and every method can be run with many seeds. Full fine-tuning reaches mo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from leaf_edge.calibration.finetune import STRENGTHS, Chains, finetune_head, ordered, outputs
 from leaf_edge.datasets import biq2021
-from leaf_edge.evaluation.metrics import Agreement, agreement
+from leaf_edge.evaluation.metrics import agreement
 from leaf_edge.experiments.budget_data import (
     averaged,
     photographs,
@@ -28,71 +27,38 @@ from leaf_edge.experiments.budget_data import (
     training_features,
 )
 from leaf_edge.experiments.budget_recipe import METHODS, BudgetRecipe, Method
-from leaf_edge.student import losses
-from leaf_edge.student.group import Group
-from leaf_edge.student.initial import load_imagenet
+from leaf_edge.experiments.ratings_alone import RatingsAlone
+from leaf_edge.recipes import RecipeError, as_plain, dump_recipe, load_recipe
 from leaf_edge.student.joint import JointBatches, JointObjective
 from leaf_edge.student.joint_pictures import FeaturePictures
 from leaf_edge.student.joint_recipe import BatchSizes, Terms
-from leaf_edge.student.network import Prediction, Student, load_checkpoint
-from leaf_edge.student.run import Part, Run, Schedule
+from leaf_edge.student.joint_run import load_weights, trained_student
+from leaf_edge.student.network import Student, load_checkpoint
+from leaf_edge.student.run import Run, Schedule
 from leaf_edge.student.teacher_labels import TeacherLabels
 from leaf_edge.student.train import SIZES
 
 Row = dict[str, Any]
+_BACKBONE = ("stem", "blocks", "head")
+"""Modules of a student up to the pooled features: frozen in all experiments."""
+_MORE = ("methods", "rated", "budgets", "seeds", "students")
+"""Keys of a recipe that add rows, and change none."""
 _HELD_OUT = 0.1
-_LEAST_STEPS = 300  # of training on few ratings
 
 
-class _Ratings:
-    """Objective: n rated photographs and synthetic chains, on features; the last fifth only measures."""
-
-    extra = None
-
-    def __init__(
-        self,
-        features: FeaturePictures,
-        chosen: NDArray[np.intp],
-        unit: NDArray[np.float32],
-        plain: NDArray[Any],
-    ) -> None:
-        order = np.random.default_rng(len(chosen)).permutation(chosen)
-        self.held_out, self.used = np.split(order, [max(3, len(order) // 5)])
-        self.features, self.unit, self.plain = features, unit, plain
-        self.steps_per_epoch = max(len(self.used) // 32, _LEAST_STEPS // 8)
-
-    def stream(self, begin: int, end: int, group: Group) -> Iterator[Any]:
-        for step in range(begin, end):
-            rng = np.random.default_rng([3, step])
-            index = rng.choice(self.used, min(32, len(self.used)), replace=False)
-            views = [self.features.views(int(i), rng) for i in index]
-            chains = [self.features.chain(2 * step + k, rng) for k in range(2)]
-            views += [v for chain in chains for v in chain.views]
-            yield index, np.stack(views), chains
-
-    def part(self, batch: Any, group: Group) -> Part:
-        return Part(batch[1], len(batch[1]))
-
-    def terms(
-        self, batch: Any, part: Tensor, prediction: Prediction, group: Group
-    ) -> Iterator[tuple[str, Tensor]]:
-        index, _, chains = batch
-        n = len(index)
-        target = torch.from_numpy(self.unit[index])
-        yield "rated", losses.rated(prediction.mos[:n], prediction.spread[:n], target)
-        severity = np.stack([chain.severity for chain in chains])
-        faults = np.concatenate([chain.faults for chain in chains])
-        yield from losses.chains(prediction.mos[n:], prediction.fault_logits[n:], severity, faults)
-
-    def validate(self, student: Student) -> Agreement:
-        raw = outputs(student, self.plain[self.held_out].astype(np.float32))[0]
-        return agreement(raw, self.unit[self.held_out])
+def _settings(recipe: BudgetRecipe) -> dict[str, Any]:
+    """What rows depend on; files by their place, however it is written."""
+    plain: dict[str, Any] = {k: v for k, v in as_plain(recipe).items() if k not in _MORE}
+    plain["data"] = str(recipe.data.resolve())
+    plain["start"] = {k: v and str(Path(v).resolve()) for k, v in plain["start"].items()}
+    return plain
 
 
 class Experiment:
     """A budget experiment in a folder: features once, then a row for each student in `rows.jsonl`.
 
-    Rows that are there are not made again. say: told each row. Raises ValueError for weights that do not fit.
+    Rows that are there are not made again. say: told each row. Raises `RecipeError` for weights that do not
+    fit, and for a folder that holds rows of other settings.
     """
 
     def __init__(
@@ -103,9 +69,12 @@ class Experiment:
         told: Callable[[str, int, int], None] = lambda what, done, of: None,
     ) -> None:
         self.recipe, self.folder, self._say = recipe, folder, say
-        folder.mkdir(parents=True, exist_ok=True)
         samples = biq2021.load(recipe.data)
         student = self._start()
+        for name in recipe.students:
+            self._given(name)  # hours before it is needed
+        folder.mkdir(parents=True, exist_ok=True)
+        self._same_recipe()
         sides = []
         for name in ("train", "val"):
             side = [s for s in samples if s.split == name]
@@ -121,24 +90,46 @@ class Experiment:
         )
         self.done = self._read()
 
+    def _same_recipe(self) -> None:
+        """Stores the recipe, so that no row is ever one of other settings. Raises `RecipeError`."""
+        path = self.folder / "recipe.yaml"
+        if path.exists():
+            before, now = (_settings(r) for r in (load_recipe(path, BudgetRecipe), self.recipe))
+            changed = [name for name in now if before[name] != now[name]]
+            if changed:
+                raise RecipeError(
+                    f"{self.folder} holds an experiment with other settings ({', '.join(changed)}); "
+                    "give the same ones to go on, or another folder"
+                )
+        part = path.with_suffix(".part")
+        part.write_text(dump_recipe(self.recipe), encoding="utf-8")
+        part.replace(path)
+
     def _start(self, seed: int = 0) -> Student:
         """The initial student; `seed` draws the layers behind the features."""
         torch.manual_seed(seed)
         student = Student(SIZES[self.recipe.size])
         if self.recipe.start.imagenet is not None:
-            load_imagenet(student, self.recipe.start.imagenet)
+            load_weights(student, self.recipe.start.imagenet)
         elif self.recipe.start.student is not None:
-            start = load_checkpoint(self.recipe.start.student)
-            own = {
-                k: v for k, v in start.state_dict().items() if k.split(".")[0] in ("stem", "blocks", "head")
-            }
+            start = trained_student(self.recipe.start.student)
+            if start.config != student.config:
+                raise RecipeError(
+                    f"start.student is {self.recipe.start.student}, which is not a {self.recipe.size}"
+                )
+            own = {k: v for k, v in start.state_dict().items() if k.split(".")[0] in _BACKBONE}
             student.load_state_dict(own, strict=False)
         return student.channels_last()
 
     def _read(self) -> dict[tuple[str, float, int], Row]:
         path = self.folder / "rows.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        rows = [json.loads(line) for line in lines if line.endswith("}")]
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:  # killed while it wrote the last row, which is made again
+            part = path.with_suffix(".part")
+            part.write_text(whole, encoding="utf-8")
+            part.replace(path)
+        rows = [json.loads(line) for line in whole.splitlines()]
         return {(row["method"], row["budget"], row["seed"]): row for row in rows}
 
     def run(self) -> list[Row]:
@@ -200,11 +191,13 @@ class Experiment:
         return self._tuned(self._given(name), chosen, seed)
 
     def _given(self, name: str) -> Student:
-        """A student of the recipe. Raises ValueError where its backbone is not the experiment's."""
-        student, start = load_checkpoint(self.recipe.students[name]), self._start().state_dict()
+        """A student of the recipe. Raises `RecipeError` where its backbone is not the experiment's."""
+        student, start = trained_student(self.recipe.students[name]), self._start().state_dict()
         for key, value in student.state_dict().items():
-            if key.split(".")[0] in ("stem", "blocks", "head") and not torch.equal(value, start[key]):
-                raise ValueError(
+            if key.split(".")[0] not in _BACKBONE:
+                continue
+            if key not in start or not torch.equal(value, start[key]):
+                raise RecipeError(
                     f"students: {self.recipe.students[name]} has another backbone than the experiment ({key})"
                 )
         return student
@@ -232,7 +225,7 @@ class Experiment:
         return self._train(path, objective, seed)
 
     def _alone(self, chosen: NDArray[np.intp], budget: float, seed: int) -> Student:
-        objective = _Ratings(self.features, chosen, self.train.unit, self.train.plain)
+        objective = RatingsAlone(self.features, chosen, self.train.unit, self.train.plain)
         return self._train(self.folder / "runs" / f"ratings-{budget:g}-{seed}", objective, seed)
 
     def _train(self, path: Path, objective: Any, seed: int) -> Student:
@@ -251,7 +244,7 @@ class Experiment:
         )
         student = self._start(seed)
         for name, parameter in student.named_parameters():
-            parameter.requires_grad_(name.split(".")[0] not in ("stem", "blocks", "head"))
+            parameter.requires_grad_(name.split(".")[0] not in _BACKBONE)
         Run(schedule, {"seed": seed}, path, student, objective).train()
         done.touch()
         (path / "last.pt").unlink()  # megabytes each, and a finished run is not gone on with

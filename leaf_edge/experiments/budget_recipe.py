@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from leaf_edge.student.joint_recipe import BatchSizes, Start
+from leaf_edge.teacher.simulation import SimulationConfig
 
 
 class Method(NamedTuple):
@@ -66,6 +67,12 @@ class BudgetRecipe:
             unknown = [m for m in getattr(self, name) if m not in known]
             if unknown:
                 raise ValueError(f"{name} has {unknown[0]!r}; expected some of: {'; '.join(known)}")
+        known = [f.name for f in fields(SimulationConfig) if f.name not in ("seed", "honest")]
+        for name in self.teacher:
+            if name not in known:  # seed and honest are the experiment's own
+                raise ValueError(f"teacher has {name!r}; expected some of: {', '.join(known)}")
+        settings: dict[str, Any] = dict(self.teacher)
+        SimulationConfig(**settings)
         if not self.budgets or not all(0 <= b <= 1 for b in self.budgets):
             raise ValueError(f"budgets are {self.budgets}; expected shares of 0 to 1")
         if min(self.seeds, self.variants, self.epochs, self.pairs_per_picture, self.chains) < 1:

@@ -84,14 +84,38 @@ def start_student(recipe: DistillRecipe, views: Callable[[int], NDArray[np.uint8
     torch.manual_seed(recipe.schedule.seed)
     student = Student(StudentConfig(**{**asdict(SIZES[recipe.size]), "views": recipe.views}))
     if recipe.start.imagenet is not None:
-        load_imagenet(student, recipe.start.imagenet)
+        load_weights(student, recipe.start.imagenet)
     elif recipe.start.student is not None:
-        start = load_checkpoint(recipe.start.student)
+        start = trained_student(recipe.start.student)
         if start.config == student.config:
             student.load_state_dict(start.state_dict())
         else:
-            shrink_from(student, start, views(SHRINK_PICTURES))
+            try:
+                shrink_from(student, start, views(SHRINK_PICTURES))
+            except ValueError as error:
+                raise RecipeError(f"start.student is {recipe.start.student}: {error}") from None
     return student.channels_last()
+
+
+def load_weights(student: Student, path: Path) -> None:
+    """`load_imagenet`, for weights that a recipe names. Raises `RecipeError` where they do not fit."""
+    try:
+        load_imagenet(student, path)
+    except OSError:
+        raise
+    except Exception as error:  # damaged files raise errors of several libraries
+        raise RecipeError(f"{path} cannot be started from: {str(error).splitlines()[0]}") from None
+
+
+def trained_student(path: Path) -> Student:
+    """A student that a recipe names. Raises `RecipeError` for a file that is none."""
+    try:
+        return load_checkpoint(path)
+    except OSError:
+        raise
+    except Exception as error:  # torch raises many kinds for damaged files
+        text = str(error).splitlines() or [type(error).__name__]
+        raise RecipeError(f"{path} is not a checkpoint of a student: {text[0]}") from None
 
 
 def _extras(terms: Terms, student: Student, larger: Student | None) -> Extras | None:
@@ -132,8 +156,8 @@ def run_distillation(
     group.agreed(None)  # the others wait for the frames
     student = start_student(recipe, lambda count: _some_views(pictures, count, recipe.schedule.seed))
     plain = np.stack([measured.plain_views(i) for i in range(len(measured.rows))])
-    larger = load_checkpoint(recipe.terms.larger) if recipe.terms.features and recipe.terms.larger else None
-    board = Teachers([load_checkpoint(p) for p in recipe.terms.students]) if recipe.terms.board else None
+    larger = trained_student(recipe.terms.larger) if recipe.terms.features and recipe.terms.larger else None
+    board = Teachers([trained_student(p) for p in recipe.terms.students]) if recipe.terms.board else None
     source: Pictures = pictures
     if recipe.backbone == "frozen":
         source = _features(recipe, folder, student, pictures, labels_digest(training), group, told)
