@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from leaf_edge.bundle.keys import PublicKey
 
 
+_ATTEMPTS = 3
 _SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -125,16 +126,27 @@ def _checked(text: bytes, keys: Sequence[PublicKey], require_signature: bool) ->
 
 
 def _load_folder(path: Path, keys: Sequence[PublicKey], require_signature: bool) -> Bundle:
-    root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        text = _read(root, MANIFEST_NAME, MAX_MANIFEST_BYTES)
-        manifest, verified_by = _checked(text, keys, require_signature)
-        _check_listing(manifest, _walk(root, manifest))
-        contents: dict[str, bytes] = {}
-        for name, entry in manifest.files.items():
-            contents[name] = _read(root, name, entry.size, exact=True)
-    finally:
-        os.close(root)
+    for attempt in range(_ATTEMPTS):
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return _load_opened(path, root, keys, require_signature)
+        except BundleError as error:
+            # Another process may have put a new bundle in this one's place and be removing the old files.
+            replaced = not os.path.samestat(os.fstat(root), path.stat())
+            if error.code is not BundleCode.FILES or not replaced or attempt == _ATTEMPTS - 1:
+                raise
+        finally:
+            os.close(root)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _load_opened(path: Path, root: int, keys: Sequence[PublicKey], require_signature: bool) -> Bundle:
+    text = _read(root, MANIFEST_NAME, MAX_MANIFEST_BYTES)
+    manifest, verified_by = _checked(text, keys, require_signature)
+    _check_listing(manifest, _walk(root, manifest))
+    contents: dict[str, bytes] = {}
+    for name, entry in manifest.files.items():
+        contents[name] = _read(root, name, entry.size, exact=True)
     _check_hashes(manifest, contents)
     return Bundle(path, manifest, text, MappingProxyType(contents), verified_by)
 
