@@ -59,6 +59,9 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
         help="checkpoints of students as large or larger, to distil (their mean); without --imagenet the run "
         "starts from the first one's channels",
     )
+    parser.add_argument(
+        "--start", type=Path, help="checkpoint to begin from, of this size or larger (a larger one is cut)"
+    )
     parser.add_argument("--threads", type=int, help="of torch (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     for name, text in _HELP.items():
@@ -76,8 +79,10 @@ def run(args: argparse.Namespace) -> int:
     from leaf_edge.student.run import Progress as Step
     from leaf_edge.student.train import TrainConfig, run_training
 
-    if not (args.imagenet or args.teacher):
-        raise UsageError("no initial weights: give --imagenet FILE, or --teacher CHECKPOINT")
+    if not (args.imagenet or args.teacher or args.start):
+        raise UsageError("no initial weights: give --imagenet FILE, --start or --teacher CHECKPOINT")
+    if args.imagenet and args.start:
+        raise UsageError("--imagenet and --start both say where to begin: give one")
     given: dict[str, Any] = {}
     try:
         for field in fields(TrainConfig):
@@ -109,7 +114,13 @@ def run(args: argparse.Namespace) -> int:
             )
 
         best = run_training(
-            config, samples, args.output, imagenet=args.imagenet, teachers=args.teacher, on_step=on_step
+            config,
+            samples,
+            args.output,
+            imagenet=args.imagenet,
+            teachers=args.teacher,
+            start=args.start,
+            on_step=on_step,
         )
     checkpoint = args.output / "best.pt"
     if args.json:

@@ -126,6 +126,8 @@ def initial_student(
     student = Student(config.student())
     if imagenet is not None:
         load_imagenet(student, imagenet)
+    elif teacher is not None and teacher.config == student.config:
+        student.load_state_dict(teacher.state_dict())
     elif teacher is not None:
         if views is None:
             raise ValueError("a student is cut from its teacher with views at hand; none given")
@@ -179,13 +181,15 @@ def run_training(
     *,
     imagenet: Path | None = None,
     teachers: Sequence[Path] = (),
+    start: Path | None = None,
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> Agreement:
     """Trains `config` on the training side of `samples`; results in `folder` (see `Run`).
 
-    imagenet: safetensors with MobileNetV2's weights. teachers: checkpoints of students as large or
-    larger, to distil; without `imagenet` the run starts from the first one's channels. Returns the
-    best validation agreement. Raises ValueError where unlabelled pictures have no teacher.
+    imagenet: safetensors with MobileNetV2's weights. start: a checkpoint to begin from, of this size or
+    larger. teachers: checkpoints of students to distil; without `imagenet` and `start` the run starts from
+    the first one's channels. Returns the best validation agreement. Raises ValueError where unlabelled
+    pictures have no teacher.
     """
     if config.unlabelled and not teachers:
         raise ValueError("unlabelled pictures need a teacher to judge them")
@@ -193,9 +197,10 @@ def run_training(
     held_out = [s for s in samples if s.split == "val"]
     batches = Batches(train, config.rated, config.chains, config.seed, config.unlabelled)
     board = Teachers([load_checkpoint(path) for path in teachers]) if teachers else None
-    cut = board is not None and imagenet is None and not (folder / "last.pt").exists()
+    first = load_checkpoint(start) if start is not None else board.first if board is not None else None
+    cut = first is not None and imagenet is None and not (folder / "last.pt").exists()
     views = batches.views(SHRINK_PICTURES) if cut else None
-    student = initial_student(config, imagenet, board.first if board and cut else None, views)
+    student = initial_student(config, imagenet, first if cut else None, views)
     group = Group.from_environment()
     objective = Photographs(batches, Validation(held_out), board)
     run = Run(config.schedule(), asdict(config), folder, student, objective, group)

@@ -150,6 +150,15 @@ def test_a_small_student_is_distilled_from_a_large_one(data: Path, tmp_path: Pat
     assert load_checkpoint(tmp_path / "s" / "best.pt").config == training.SIZES["leaf-s"]
 
 
+def test_a_run_can_begin_from_any_checkpoint(data: Path, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "start.pt", Student(CONFIG.student()))
+    config = TrainConfig(**{**CONFIG.__dict__, "epochs": 1, "lr": 1e-9, "head_lr": 1e-9})
+    run_training(config, biq2021.load(data), tmp_path / "run", start=tmp_path / "start.pt")
+    before, after = load_checkpoint(tmp_path / "start.pt"), load_checkpoint(tmp_path / "run" / "best.pt")
+    for p, q in zip(before.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-6, rtol=0)
+
+
 def test_several_teachers_teach_their_mean() -> None:
     students = [
         initial_student(TrainConfig(**{**CONFIG.__dict__, "seed": seed}), None, None) for seed in (1, 2)
