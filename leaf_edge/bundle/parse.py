@@ -88,7 +88,7 @@ def _check_versions(top: Fields) -> int:
     if stated != (MOS_SCALE, MOS_SCALE_VERSION):
         raise BundleError(
             BundleCode.SCALE,
-            f"the model scores on {stated[0]} version {stated[1]}; "
+            f"the model scores on {stated[0][:80]} version {stated[1]}; "
             f"expected {MOS_SCALE} version {MOS_SCALE_VERSION}",
         )
     return schema

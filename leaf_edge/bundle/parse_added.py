@@ -14,7 +14,7 @@ from leaf_edge.bundle.manifest import (
     Signature,
     signature_to_json,
 )
-from leaf_edge.bundle.reader import Fields, fail
+from leaf_edge.bundle.reader import Fields, fail, is_line
 
 ENGINES = "engines/"
 """Folder of the engines: every file in it is a plan or a log that `engines` names, and nothing else is."""
@@ -35,8 +35,7 @@ def parse_acceptance(top: Fields, schema: int) -> Acceptance | None:
     fields = Fields(value, top.path("acceptance"))
     accepted, anyway = fields.boolean("accepted"), fields.boolean("anyway")
     failures = fields.take_list("failures")
-    lines = all(isinstance(line, str) and line.isprintable() for line in failures)
-    if not lines or len(failures) > _MAX_FAILURES:
+    if not all(map(is_line, failures)) or len(failures) > _MAX_FAILURES:
         fail(fields.path("failures"), f"up to {_MAX_FAILURES} lines of text", failures)
     fields.done()
     try:

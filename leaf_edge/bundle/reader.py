@@ -6,17 +6,25 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from leaf_edge.bundle.errors import BundleCode, BundleError
 
+MAX_LINE = 1000
 _NOTHING = object()
 
 
 def fail(where: str, expected: str, found: object = _NOTHING) -> NoReturn:
     """Refuse the manifest because of the field `where`; without `found`, because it is absent."""
     shown = "nothing" if found is _NOTHING else _show(found)
-    raise BundleError(BundleCode.MANIFEST, f"manifest field {where}: expected {expected}; found {shown}")
+    # A name in it may come from the manifest: no escapes for the terminal, no pages of text.
+    name = where if where.isprintable() and len(where) <= 120 else ascii(where)[:120] + "..."
+    raise BundleError(BundleCode.MANIFEST, f"manifest field {name}: expected {expected}; found {shown}")
+
+
+def is_line(value: object) -> TypeGuard[str]:
+    """Whether it is a string of at most `MAX_LINE` characters that can be shown as it is."""
+    return isinstance(value, str) and value.isprintable() and len(value) <= MAX_LINE
 
 
 def parse_json(data: bytes) -> Fields:
@@ -66,10 +74,10 @@ class Fields:
         return self._members.pop(name)
 
     def text(self, name: str) -> str:
-        """A string without control characters."""
+        """A string of at most `MAX_LINE` characters, none a control character."""
         value = self.take(name)
-        if not isinstance(value, str) or not value.isprintable():
-            fail(self.path(name), "one line of text", value)
+        if not is_line(value):
+            fail(self.path(name), f"one line of text, {MAX_LINE} characters at most", value)
         return value
 
     def match(self, name: str, pattern: re.Pattern[str], expected: str) -> str:
