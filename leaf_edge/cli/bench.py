@@ -8,6 +8,7 @@ import json
 import sys
 from typing import Any
 
+from leaf_edge.cli.engine_option import add_engine_argument, engine_names, say
 from leaf_edge.cli.exit_codes import UsageError, epilog
 from leaf_edge.cli.key_option import add_key_argument, public_keys
 from leaf_edge.cli.source_options import add_source_arguments, options_from_args
@@ -33,6 +34,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", default="leaf-s", metavar="NAME|PATH", help="default: leaf-s")
     add_key_argument(parser)
+    add_engine_argument(parser)
     parser.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="of the network; default: 1"
     )
@@ -83,8 +85,14 @@ def run(args: argparse.Namespace) -> int:
             )
         args.format, args.size = args.format or "nv12", args.size or "1920x1080"
     options = options_from_args(args)
-    scorer = leaf_edge.load(args.model, threads=args.threads, key=public_keys(args.key))
-    settings: dict[str, Any] = {"model": args.model, "threads": args.threads}
+    scorer = leaf_edge.load(
+        args.model,
+        threads=args.threads,
+        key=public_keys(args.key),
+        engines=engine_names(args),
+        notice=say,
+    )
+    settings: dict[str, Any] = {"model": args.model, "threads": scorer.threads, "engine": scorer.engine}
     if args.source is None:
         assert options.format is not None and options.size is not None
         settings |= {"source": "synthetic", "format": args.format.lower(), "size": args.size}

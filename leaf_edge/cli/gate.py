@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from leaf_edge.cli.engine_option import add_engine_argument, engine_names, say
 from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
 from leaf_edge.cli.key_option import add_key_argument, public_keys
 from leaf_edge.cli.score_output import PartFile, output_errors
@@ -70,6 +71,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", metavar="NAME|PATH", help="leaf-s, leaf-m or a bundle; default: leaf-s")
     add_key_argument(parser)
+    add_engine_argument(parser)
     _add_gate_arguments(parser)
     _add_output_arguments(parser)
     add_source_arguments(parser)
@@ -218,7 +220,9 @@ def _scored(args: argparse.Namespace, problems: list[str]) -> Iterator[GateInput
     # Frames that are scored at once come out later: not for a live stream.
     workers = 1 if "-" in args.sources else usable_cpus()
     # The model is loaded here, not with the first frame: a wrong one ends the run before files are made.
-    scorer = leaf_edge.load(args.model or "leaf-s", key=public_keys(args.key))
+    scorer = leaf_edge.load(
+        args.model or "leaf-s", key=public_keys(args.key), engines=engine_names(args), notice=say
+    )
     inputs = Inputs(scorer, options_from_args(args), None, workers)
     inputs.problems = problems
     return _shown(inputs.scored(args.sources), shown=args.decisions != "-")

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from leaf_edge.cli.engine_option import add_engine_argument, engine_names, say
 from leaf_edge.cli.exit_codes import ExitCode, OutputError, UsageError, epilog
 from leaf_edge.cli.key_option import add_key_argument, public_keys
 from leaf_edge.cli.source_options import add_source_arguments, options_from_args
@@ -62,6 +63,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="leaf-s, leaf-m, or a NAME.leaf folder or its tar (default: leaf-s)",
     )
     add_key_argument(parser)
+    add_engine_argument(parser)
     parser.add_argument("--roi", metavar="X,Y,W,H", help="score this region of every frame, in pixels")
     parser.add_argument(
         "--threads", metavar="N", help="frames scored at once, one thread each (default: all cores)"
@@ -105,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     from leaf_edge.runtime.series import Series
 
     plot = None if args.plot is None else _plot(args.plot, roi)
-    scorer = leaf_edge.load(args.model, key=public_keys(args.key))
+    scorer = leaf_edge.load(args.model, key=public_keys(args.key), engines=engine_names(args), notice=say)
     inputs = Inputs(scorer, options, roi, workers)
     series: dict[Origin, Series] = {}
     with score_writer(args.output, kind) as (write, finish), progress() as advance:

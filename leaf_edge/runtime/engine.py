@@ -27,6 +27,18 @@ class RawOutputs(NamedTuple):
     faults: NDArray[np.float32]
 
 
+class TimedOutputs(NamedTuple):
+    """Outputs of one frame from an engine that takes frames.
+
+    views_ms: bringing the frame to where the device reads it. inference_ms: all the rest, the views on the
+    device among it.
+    """
+
+    outputs: RawOutputs
+    views_ms: float
+    inference_ms: float
+
+
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 

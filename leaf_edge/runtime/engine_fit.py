@@ -19,7 +19,7 @@ from leaf_edge.runtime.preflight import (
 )
 
 AMPERE_PLUS = "ampere_plus"
-"""In a flag of an engine that was built for every device from compute capability 8.0 on."""
+"""Flag of an engine that was built for every device from compute capability 8.0 on."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def find_fit(
             fits,
             key=lambda fit: (
                 VERSION_COMPATIBLE in fit.entry.flags,
-                fit.entry.sm != here.sm,
+                fit.entry.sm != here.sm or AMPERE_PLUS in fit.entry.flags,
+                dla_core(fit.entry) is not None,
                 fit.entry.file,
             ),
         )
@@ -103,7 +104,7 @@ def capability_misfit(entry: EngineEntry, device: Device) -> Misfit | None:
     """The compute capability must be the same, or 8.0 and above for an engine for Ampere and later."""
     if entry.sm == device.sm:
         return None
-    wide = any(AMPERE_PLUS in flag for flag in entry.flags)
+    wide = AMPERE_PLUS in entry.flags
     if wide and device.capability >= (8, 0):
         return None
     wanted = "Ampere or later" if wide else entry.sm
@@ -143,3 +144,9 @@ def reaches(built: tuple[int, int, int], runs: tuple[int, int, int]) -> bool:
     from 10 to 11; no other pair of major versions.
     """
     return runs >= built and (runs[0] == built[0] or (built[0], runs[0]) == (10, 11))
+
+
+def dla_core(entry: EngineEntry) -> int | None:
+    """The DLA core that the engine was built for (flag `dla=0`), None where it runs on the GPU alone."""
+    cores = [flag.removeprefix("dla=") for flag in entry.flags if flag.startswith("dla=")]
+    return int(cores[0]) if cores and cores[0].isdecimal() else None

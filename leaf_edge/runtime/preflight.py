@@ -11,7 +11,6 @@ import importlib.util
 import json
 import platform
 import re
-import subprocess
 import sys
 import threading
 from contextlib import suppress
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from leaf_edge.runtime import driver_child
+from leaf_edge.runtime.child import ask_child
 
 TIMEOUT_S = 20.0
 """How long the driver may take. A cold one on a machine with many devices takes some seconds."""
@@ -110,44 +110,19 @@ def probe_driver(
 
 
 def _probe(library: str, timeout_s: float) -> Driver | NoDriver:
-    if not sys.executable:
-        return NoDriver("the driver cannot be probed: sys.executable names no Python interpreter")
-    command = [sys.executable, "-I", "-S", driver_child.__file__, library]
-    try:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-    except OSError as error:
-        return NoDriver(f"the driver cannot be probed: {sys.executable}: {error.strerror}")
-    try:
-        output, _ = child.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        # A child that is stuck inside the kernel's driver does not die: it is left, not waited for.
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(1.0)
-        if child.stdout is not None:
-            child.stdout.close()
-        return NoDriver(f"the CUDA driver gave no answer within {timeout_s:g} s")
-    if child.returncode < 0:
-        return NoDriver(f"the CUDA driver crashed when it was asked (signal {-child.returncode})")
-    return _driver(output.decode("utf-8", "replace"), child.returncode)
-
-
-def _driver(output: str, status: int) -> Driver | NoDriver:
-    lines = [line for line in output.splitlines() if line.startswith(driver_child.MARK)]
-    if not lines:
-        return NoDriver(f"the CUDA driver ended the process that asked it (status {status})")
-    answer: dict[str, Any] = json.loads(lines[-1].removeprefix(driver_child.MARK))
-    if "error" in answer:
-        return NoDriver(str(answer["error"]))
+    answer = ask_child(driver_child.__file__, [library], driver_child.MARK, timeout_s=timeout_s, bare=True)
+    if answer.text is None:
+        return NoDriver(f"the CUDA driver ({library}) {answer.trouble}")
+    found: dict[str, Any] = json.loads(answer.text)
+    if "error" in found:
+        return NoDriver(str(found["error"]))
     devices = tuple(
         Device(device["name"], (device["capability"][0], device["capability"][1]), device["memory"])
-        for device in answer["devices"]
+        for device in found["devices"]
     )
     if not devices:
         return NoDriver("the CUDA driver works but has no device (CUDA_VISIBLE_DEVICES may hide it)")
-    return Driver((answer["cuda"] // 1000, answer["cuda"] % 1000 // 10), devices)
+    return Driver((found["cuda"] // 1000, found["cuda"] % 1000 // 10), devices)
 
 
 def installed_tensorrt() -> tuple[TensorRT, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from leaf_edge.bundle import Bundle, BundleCode, BundleError, Encoding, load_bundle, locate
 from leaf_edge.contract import FAULTS
 from leaf_edge.frames.frame import Frame, Roi
-from leaf_edge.runtime.engine import OnnxEngine, RawOutputs
+from leaf_edge.runtime.engine import OnnxEngine, RawOutputs, TimedOutputs
+from leaf_edge.runtime.engines import DEFAULT, Engine, FrameEngine, choose_engine
 from leaf_edge.runtime.score import (
     FAULT_DECIMALS,
     MOS_DECIMALS,
@@ -33,29 +35,36 @@ if TYPE_CHECKING:
 class Scorer:
     """Scores frames with one network. Any thread may call it, several at once.
 
-    model: bytes of the ONNX file; encoding: the calibration that belongs to it.
+    model: bytes of the ONNX file, or an engine that is open already (runtime/engines.py); encoding: the
+        calibration that belongs to it.
     reason_threshold: least severity, 0..1, at which a fault is named as the reason.
     threads: CPU threads that one call uses. Throughput is best with `threads=1` and as many
         callers as cores (`leaf_edge.runtime.stream` does that), latency with all cores in one call.
-    name: of the model, for people.
+    name: of the model, for people. engine: what to call the engine; by default its own name.
     Each calling thread has a buffer for the views of its own, so a frame allocates next to nothing.
     Raises `BundleError` MODEL where the network is not a student. Usually made by `load`.
     """
 
     def __init__(
         self,
-        model: bytes,
+        model: bytes | Engine,
         encoding: Encoding,
         *,
         reason_threshold: float = 0.3,
         threads: int = 1,
         name: str = "",
+        engine: str = "",
     ) -> None:
         self.name = name
-        self.threads = threads
         self.encoding = encoding
         self.reason_threshold = reason_threshold
-        self._engine = OnnxEngine(model, threads)
+        self._engine: Engine = OnnxEngine(model, threads) if isinstance(model, bytes) else model
+        self._frames = self._engine if isinstance(self._engine, FrameEngine) else None
+        self.threads = self._engine.threads
+        self.engine = engine or self._engine.name
+        """Which engine runs: a name of `runtime.engines.ENGINES`."""
+        self.engine_description = self._engine.description
+        """The same with version and device."""
         self._make_views = ViewMaker()
         self._local = threading.local()
 
@@ -65,11 +74,7 @@ class Scorer:
         acquire_ms: what reading the frame took, to be reported in `Score.stages`.
         Raises `FrameError` for a region outside the frame, `BundleError` MODEL where the network fails.
         """
-        start = perf_counter()
-        batch = self._buffer()
-        self._make_views(frame, roi, out=batch[0])
-        viewed = perf_counter()
-        outputs = self._engine(batch)
+        outputs, views_ms, inference_ms = self._run(frame, roi)
         inferred = perf_counter()
         mos, lower, upper, raw, faults, reason = self._map(outputs)
         mapped = perf_counter()
@@ -85,8 +90,8 @@ class Scorer:
             source=frame.source,
             stages=StageTimes(
                 acquire_ms=round(acquire_ms, STAGE_DECIMALS),
-                views_ms=_milliseconds(start, viewed),
-                inference_ms=_milliseconds(viewed, inferred),
+                views_ms=round(views_ms, STAGE_DECIMALS),
+                inference_ms=round(inference_ms, STAGE_DECIMALS),
                 mapping_ms=_milliseconds(inferred, mapped),
             ),
         )
@@ -97,6 +102,16 @@ class Scorer:
         Raises ValueError for another shape or dtype.
         """
         return self._engine(views)
+
+    def _run(self, frame: Frame, roi: Roi | None) -> TimedOutputs:
+        if self._frames is not None:
+            return self._frames.score_frame(frame, roi)
+        start = perf_counter()
+        batch = self._buffer()
+        self._make_views(frame, roi, out=batch[0])
+        viewed = perf_counter()
+        outputs = self._engine(batch)
+        return TimedOutputs(outputs, (viewed - start) * 1000.0, (perf_counter() - viewed) * 1000.0)
 
     def _buffer(self) -> NDArray[np.uint8]:
         buffer: NDArray[np.uint8] | None = getattr(self._local, "buffer", None)
@@ -127,6 +142,10 @@ def reason(faults: tuple[float, ...], threshold: float) -> str:
     return FAULTS[strongest] if faults[strongest] >= threshold else ""
 
 
+class NotAcceptedWarning(UserWarning):
+    """A bundle is used that failed its acceptance. Python shows it once for each bundle."""
+
+
 def load(
     model: str | Path = "leaf-s",
     *,
@@ -135,21 +154,36 @@ def load(
     self_test: bool = False,
     key: str | Path | Sequence[PublicKey] | None = None,
     require_signature: bool | None = None,
+    engines: str | Sequence[str] = DEFAULT,
+    device: int = 0,
+    stream: Any = None,
+    notice: Callable[[str], None] | None = None,
 ) -> Scorer:
     """A scorer from a bundle.
 
     model: `leaf-s`, `leaf-m`, or the path of a NAME.leaf folder or its tar.
     threads: CPU threads that one call uses.
-    encoding: `cpu`; `trt` runs here too, slowly, to compare the two.
+    encoding: for ONNX Runtime: `cpu`; `trt` runs there too, slowly, to compare the two.
     self_test: score the bundle's golden frames first (see `run_self_test`).
     key, require_signature: who must have signed the bundle, as `leaf_edge.bundle.load_bundle` takes them.
+    engines, device, stream, notice: what may run, in order of preference, as `engines.choose_engine` takes
+        them; `Scorer.engine` tells which one does.
     Raises `BundleError` with a code and a remedy, ValueError for `threads` out of range or an unusable key.
     """
     bundle = load_bundle(locate(model), key=key, require_signature=require_signature)
     try:
-        scorer = from_bundle(bundle, threads=threads, encoding=encoding)
+        scorer = from_bundle(
+            bundle,
+            threads=threads,
+            encoding=encoding,
+            engines=engines,
+            device=device,
+            stream=stream,
+            notice=notice,
+        )
         if self_test:
-            run_self_test(scorer, bundle, encoding)
+            names = {id(value): name for name, value in bundle.manifest.encodings.items()}
+            run_self_test(scorer, bundle, names[id(scorer.encoding)])
     except BundleError as error:
         if str(bundle.path) in error.message:
             raise
@@ -157,14 +191,43 @@ def load(
     return scorer
 
 
-def from_bundle(bundle: Bundle, *, threads: int = 1, encoding: str = "cpu") -> Scorer:
-    """A scorer from a bundle that is loaded already. Raises as `load` does."""
-    return Scorer(
-        bundle.model(encoding),
-        bundle.encoding(encoding),
-        reason_threshold=bundle.manifest.reason_threshold,
+def from_bundle(
+    bundle: Bundle,
+    *,
+    threads: int = 1,
+    encoding: str = "cpu",
+    engines: str | Sequence[str] = DEFAULT,
+    device: int = 0,
+    stream: Any = None,
+    notice: Callable[[str], None] | None = None,
+) -> Scorer:
+    """A scorer from a bundle that is loaded already. Raises as `load` does.
+
+    Warns (`NotAcceptedWarning`) where the bundle failed its acceptance and was written all the same.
+    """
+    acceptance = bundle.manifest.acceptance
+    if acceptance is not None and acceptance.anyway:
+        warnings.warn(
+            f"{bundle.path or bundle.name}: this bundle failed its acceptance and was written with "
+            f"--accept-anyway: {'; '.join(acceptance.failures)}",
+            NotAcceptedWarning,
+            stacklevel=2,
+        )
+    choice = choose_engine(
+        bundle,
+        engines,
+        encoding=encoding,
         threads=threads,
+        device=device,
+        stream=stream,
+        notice=notice,
+    )
+    return Scorer(
+        choice.engine,
+        bundle.encoding(choice.encoding),
+        reason_threshold=bundle.manifest.reason_threshold,
         name=bundle.name,
+        engine=choice.name,
     )
 
 

@@ -9,61 +9,36 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leaf_edge.bundle.errors import BundleCode, BundleError
-from leaf_edge.contract import INPUT_NAME, OUTPUT_NAMES
+from leaf_edge.contract import OUTPUT_NAMES
 from leaf_edge.extras import require
 from leaf_edge.frames.frame import Frame, Roi
 from leaf_edge.runtime.cuda_driver import CudaDriver, CudaError
+from leaf_edge.runtime.cuda_graphs import Graphs
 from leaf_edge.runtime.device_views import BLOCKS, KERNEL, THREADS, device_frame, find_fatbin
-from leaf_edge.runtime.engine import OUTPUT_SHAPES, RawOutputs, check_outputs, check_views
+from leaf_edge.runtime.engine import (
+    OUTPUT_SHAPES,
+    RawOutputs,
+    TimedOutputs,
+    check_outputs,
+    check_views,
+)
 from leaf_edge.runtime.preflight import TensorRT
 from leaf_edge.runtime.tensorrt_buffers import Buffer, packed_offsets, stage
+from leaf_edge.runtime.tensorrt_lane import Lane
 from leaf_edge.runtime.tensorrt_plan import load_plan
-from leaf_edge.views.native import SHAPE, ViewMaker
+from leaf_edge.views.native import ViewMaker
 from leaf_edge.views.reference import check_roi
 
-if TYPE_CHECKING:
-    # There are no stubs on most machines; CI makes them (scripts/typecheck.sh).
-    import tensorrt as trt  # type: ignore[import-not-found, unused-ignore]
-
-GRAPHS = 8
-"""Captured graphs that are kept, one for each geometry and colour of frames: so many cameras may take
-turns.
-"""
-
 _log = logging.getLogger(__name__)
-
-
-class TimedOutputs(NamedTuple):
-    """Outputs of one frame; views_ms: bringing the frame to where the device reads it; inference_ms: the
-    rest.
-    """
-
-    outputs: RawOutputs
-    views_ms: float
-    inference_ms: float
-
-
-@dataclass
-class _Lane:
-    """One execution context with its buffers. A context that graphs were captured from is never changed
-    again.
-    """
-
-    context: trt.IExecutionContext
-    views: Buffer
-    outputs: dict[str, Buffer]
-    batch: int = 0
 
 
 class TensorrtEngine:
@@ -72,8 +47,9 @@ class TensorrtEngine:
     plan: bytes of the plan, compared with the machine before (`engine_fit.find_fit`). package: TensorRT
     that runs it. host_code: the plan may bring code of its own (a version-compatible one whose signature
     was verified).
-    device: number of the CUDA device. stream: the caller's, on which all work is enqueued: the integer of a
-    `CUstream`, or an object with it as `handle` (pycuda) or `cuda_stream` (torch); None makes one.
+    dla: core that the plan was built for. device: number of the CUDA device. stream: the caller's, on which
+    all work is enqueued: the integer of a `CUstream`, or an object with it as `handle` (pycuda) or
+    `cuda_stream` (torch); None makes one.
     graph: replay a CUDA graph for frames of a geometry that was seen before.
     Views of frames are made on the device where the package has its kernel (`device_views.find_fatbin`),
     else on the CPU, which is logged; `device_views` tells. Raises `BundleError` ENGINE_PLAN where the plan
@@ -89,6 +65,7 @@ class TensorrtEngine:
         package: TensorRT,
         *,
         host_code: bool = False,
+        dla: int | None = None,
         device: int = 0,
         stream: Any = None,
         graph: bool = True,
@@ -98,21 +75,19 @@ class TensorrtEngine:
         self._context = self._cuda.Device(device).retain_primary_context()  # the one that TensorRT uses
         self._lock = threading.Lock()
         self._driver = CudaDriver()
-        self._graphs: OrderedDict[tuple[Any, ...], int] = OrderedDict()
-        self._use_graphs = graph
         self._staging: Buffer | None = None
-        self._batch_lane: _Lane | None = None
+        self._batch_lane: Lane | None = None
         self._make_views = ViewMaker()
         self.description = f"TensorRT {package.version}, {self._cuda.Device(device).name()}"
         try:
             with self._current():
-                self._plan = load_plan(plan, package, host_code=host_code)
-                # Captured on a stream of our own: the caller's may be the default one, which cannot be.
+                self._plan = load_plan(plan, package, host_code=host_code, dla=dla)
                 self._own_stream = self._cuda.Stream()
-                self._stream = _handle(self._own_stream if stream is None else stream)
-                self._frame_lane = self._make_lane(self._plan.batches[0])
+                self._graphs = Graphs(self._driver, stream_handle(self._own_stream)) if graph else None
+                self._stream = stream_handle(self._own_stream if stream is None else stream)
+                self._frame_lane = self._lane(self._plan.batches[0])
                 self._kernel = self._load_kernel()
-                self._enqueue_network(self._frame_lane, self._stream)  # TensorRT allocates in its first call
+                self._frame_lane.enqueue(self._stream)  # TensorRT allocates in its first call
                 self._driver.wait(self._stream)
         except (CudaError, self._cuda.Error) as error:
             raise BundleError(BundleCode.ENGINE_PLAN, f"the engine does not start ({error})") from None
@@ -131,15 +106,15 @@ class TensorrtEngine:
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in OUTPUT_NAMES}
         with self._running():
             if self._batch_lane is None:
-                self._batch_lane = self._make_lane(self._plan.batches[1])
+                self._batch_lane = self._lane(self._plan.batches[1])
             lane = self._batch_lane
             least, most = self._plan.batches
             for begin in range(0, len(views), most):
                 some = views[begin : begin + most]
                 lane.views.array[: len(some)] = some
-                self._set_batch(lane, max(len(some), least))
+                lane.set_batch(max(len(some), least))
                 self._driver.copy_in(lane.views.device, lane.views.host, some.nbytes, self._stream)
-                self._enqueue_network(lane, self._stream)
+                lane.enqueue(self._stream)
                 self._driver.wait(self._stream)
                 for name in OUTPUT_NAMES:
                     parts[name].append(lane.outputs[name].array[: len(some)].copy())
@@ -160,8 +135,10 @@ class TensorrtEngine:
             start = perf_counter()
             enqueue, key = self._prepare(frame, region)
             staged = perf_counter()
-            if not self._replay(key, enqueue):
+            if self._graphs is None:
                 enqueue(self._stream)
+            else:
+                self._graphs.run(key, enqueue, self._stream)
             self._driver.wait(self._stream)
             done = perf_counter()
             outputs = RawOutputs(*(self._frame_lane.outputs[name].array[:1].copy() for name in OUTPUT_NAMES))
@@ -172,10 +149,9 @@ class TensorrtEngine:
         """Give the device's memory back. The engine cannot be used after it."""
         with self._lock, self._current():
             self._drop_graphs()
-            lanes = [lane for lane in (self._frame_lane, self._batch_lane) if lane is not None]
-            buffers = [buffer for lane in lanes for buffer in (lane.views, *lane.outputs.values())]
-            for buffer in [*buffers, *([self._staging] if self._staging is not None else [])]:
-                buffer.free()
+            for part in (self._frame_lane, self._batch_lane, self._staging):
+                if part is not None:
+                    part.free()
 
     @contextmanager
     def _current(self) -> Iterator[None]:
@@ -194,38 +170,12 @@ class TensorrtEngine:
             except (CudaError, self._cuda.Error) as error:
                 raise BundleError(BundleCode.ENGINE_PLAN, f"the engine failed ({error})") from None
 
-    def _make_lane(self, batch: int) -> _Lane:
-        context = self._plan.engine.create_execution_context()
-        if context is None:
-            raise BundleError(BundleCode.ENGINE_PLAN, "TensorRT makes no execution context (memory?)")
-        views = Buffer(self._cuda, (batch, *SHAPE), np.uint8)
-        views.array[:] = 0
-        outputs = {
-            name: Buffer(self._cuda, (batch, *OUTPUT_SHAPES[name]), np.float32) for name in OUTPUT_NAMES
-        }
-        lane = _Lane(context, views, outputs)
-        self._set_batch(lane, batch)
-        for name, buffer in ((INPUT_NAME, views), *outputs.items()):
-            if not context.set_tensor_address(name, buffer.device):
-                raise BundleError(BundleCode.ENGINE_PLAN, f"TensorRT takes no address for {name}")
-        return lane
+    def _lane(self, batch: int) -> Lane:
+        return Lane(self._cuda, self._driver, self._plan, batch)
 
-    def _set_batch(self, lane: _Lane, batch: int) -> None:
-        if lane.batch == batch:
-            return
-        if not lane.context.set_input_shape(INPUT_NAME, (batch, *SHAPE)):
-            raise BundleError(BundleCode.ENGINE_PLAN, f"TensorRT takes no batch of {batch}")
-        lane.batch = batch
-
-    def _enqueue_network(self, lane: _Lane, stream: int) -> None:
-        """From the views on the device to the outputs on the host."""
-        if not lane.context.execute_async_v3(stream):
-            raise BundleError(BundleCode.ENGINE_PLAN, f"TensorRT fails ({self._plan_error()})")
-        for buffer in lane.outputs.values():
-            self._driver.copy_out(buffer.host, buffer.device, buffer.array.nbytes, stream)
-
-    def _plan_error(self) -> str:
-        return getattr(self._plan.logger, "last", "") or "no reason was given"
+    def _drop_graphs(self) -> None:
+        if self._graphs is not None:
+            self._graphs.drop()
 
     def _load_kernel(self) -> int | None:
         path = find_fatbin()
@@ -238,7 +188,7 @@ class TensorrtEngine:
             _log.warning("%s cannot be used (%s): views are made on the CPU", path, error)
             return None
 
-    def _prepare(self, frame: Frame, roi: Roi) -> tuple[Any, tuple[Any, ...]]:
+    def _prepare(self, frame: Frame, roi: Roi) -> tuple[Callable[[int], None], bytes]:
         """Bring the frame to pinned memory; returns what enqueues the rest, and a key for its graph."""
         lane = self._frame_lane
         if self._kernel is None:
@@ -246,9 +196,9 @@ class TensorrtEngine:
 
             def from_views(stream: int) -> None:
                 self._driver.copy_in(lane.views.device, lane.views.host, lane.views.array[:1].nbytes, stream)
-                self._enqueue_network(lane, stream)
+                lane.enqueue(stream)
 
-            return from_views, ()
+            return from_views, b""
         offsets, pitches, size = packed_offsets(frame)
         staging = self._staging_of(size)
         stage(frame, offsets, staging.array)
@@ -261,9 +211,9 @@ class TensorrtEngine:
         def from_frame(stream: int) -> None:
             self._driver.copy_in(staging.device, staging.host, size, stream)
             self._driver.launch(kernel, BLOCKS, THREADS, stream, parameter)
-            self._enqueue_network(lane, stream)
+            lane.enqueue(stream)
 
-        return from_frame, (bytes(parameter),)
+        return from_frame, bytes(parameter)
 
     def _staging_of(self, size: int) -> Buffer:
         """The pinned buffer for frames; grown for a larger frame than any before, which ends all graphs."""
@@ -274,32 +224,8 @@ class TensorrtEngine:
             self._staging = Buffer(self._cuda, (size,), np.uint8)
         return self._staging
 
-    def _replay(self, key: tuple[Any, ...], enqueue: Any) -> bool:
-        """Launch the graph of `key`, captured now where it is new. False where work cannot be captured."""
-        if not self._use_graphs:
-            return False
-        if key in self._graphs:
-            self._graphs.move_to_end(key)
-        else:
-            own = _handle(self._own_stream)
-            try:
-                executable = self._driver.capture(own, lambda: enqueue(own))
-            except (CudaError, BundleError) as error:
-                _log.warning("no CUDA graph (%s): each frame's work is enqueued by itself", error)
-                self._use_graphs = False
-                return False
-            while len(self._graphs) >= GRAPHS:
-                self._driver.destroy_graph(self._graphs.popitem(last=False)[1])
-            self._graphs[key] = executable
-        self._driver.launch_graph(self._graphs[key], self._stream)
-        return True
 
-    def _drop_graphs(self) -> None:
-        while self._graphs:
-            self._driver.destroy_graph(self._graphs.popitem()[1])
-
-
-def _handle(stream: Any) -> int:
+def stream_handle(stream: Any) -> int:
     """The integer of a CUDA stream. Raises TypeError for what is none."""
     for attribute in ("handle", "cuda_stream"):
         stream = getattr(stream, attribute, stream)

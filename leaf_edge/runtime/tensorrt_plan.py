@@ -32,17 +32,24 @@ class Plan:
     engine: trt.ICudaEngine
     batches: tuple[int, int]
 
+    @property
+    def last_error(self) -> str:
+        """TensorRT's last error message; empty where there was none."""
+        return str(getattr(self.logger, "last", ""))
 
-def load_plan(data: bytes, package: TensorRT, *, host_code: bool) -> Plan:
+
+def load_plan(data: bytes, package: TensorRT, *, host_code: bool, dla: int | None = None) -> Plan:
     """Deserialise `data`. The context of the device must be current, and preflight must have passed.
 
     package: TensorRT to load it with. host_code: allow the plan to bring code of its own, which
-    version-compatible plans do; only for a plan whose signature was verified. Raises `BundleError`
-    ENGINE_PLAN where TensorRT refuses the plan or it is not a student's.
+    version-compatible plans do; only for a plan whose signature was verified. dla: core that the plan was
+    built for. Raises `BundleError` ENGINE_PLAN where TensorRT refuses the plan or it is not a student's.
     """
     module: Any = importlib.import_module(package.module)
     logger = _make_logger(module)
     runtime: trt.Runtime = module.Runtime(logger)
+    if dla is not None:
+        runtime.DLA_core = dla
     if host_code:
         runtime.engine_host_code_allowed = True
     engine: trt.ICudaEngine | None = runtime.deserialize_cuda_engine(data)
