@@ -21,16 +21,23 @@ def rebuilt(bundle: Bundle, package: TensorRT, driver: Driver, device: int) -> t
     # The builder belongs to the export, which stands above the runtime: imported here, for who asked for it.
     try:
         onnx, cuda = require("onnx", "train"), require("pycuda.driver", "tensorrt")
-        half, network, options, key = (_export(f"engine_{name}") for name in ("half", "network", "options",
-    "key")) except MissingExtraError as error: raise BundleError(BundleCode.DEVICE_NO_TENSORRT, str(error))
-    from None chosen = options.EngineOptions() cuda.init() context =
-    cuda.Device(device).retain_primary_context() context.push() try: model =
-    half.half_model(onnx.load_model_from_string(bundle.model("trt"))).SerializeToString() plan =
-    network.build_plan(model, chosen) entry = key.EngineKey(package.version, driver.devices[device].sm,
-    os_name()).entry(chosen) except (half.HalfError, options.BuildError, options.DeviceError, ValueError) as
-    error: raise BundleError(BundleCode.ENGINE_PLAN, f"the engine cannot be built ({error})") from None
-    finally: cuda.Context.pop() return entry, bytes(plan.data)
+        half, network, options, key = map(_export, ("half", "network", "options", "key"))
+    except MissingExtraError as error:
+        raise BundleError(BundleCode.DEVICE_NO_TENSORRT, str(error)) from None
+    chosen = options.EngineOptions()
+    cuda.init()
+    context = cuda.Device(device).retain_primary_context()
+    context.push()
+    try:
+        model = half.half_model(onnx.load_model_from_string(bundle.model("trt"))).SerializeToString()
+        plan = network.build_plan(model, chosen)
+        entry = key.EngineKey(package.version, driver.devices[device].sm, os_name()).entry(chosen)
+    except (half.HalfError, options.BuildError, options.DeviceError, ValueError) as error:
+        raise BundleError(BundleCode.ENGINE_PLAN, f"the engine cannot be built ({error})") from None
+    finally:
+        cuda.Context.pop()
+    return entry, bytes(plan.data)
 
 
-def _export(module: str) -> Any:
-    return importlib.import_module(f"leaf_edge.export.{module}")
+def _export(part: str) -> Any:
+    return importlib.import_module(f"leaf_edge.export.engine_{part}")
