@@ -41,7 +41,7 @@ from leaf_edge.student.train import SIZES
 Row = dict[str, Any]
 _BACKBONE = ("stem", "blocks", "head")
 """Modules of a student up to the pooled features: frozen in all experiments."""
-_MORE = ("methods", "rated", "budgets", "seeds", "students")
+_MORE = ("methods", "rated", "budgets", "seeds", "first_seed", "students")
 """Keys of a recipe that add rows, and change none."""
 _HELD_OUT = 0.1
 
@@ -134,7 +134,8 @@ class Experiment:
 
     def run(self) -> list[Row]:
         """All rows, new ones last."""
-        for seed in range(1, self.recipe.seeds + 1):
+        first = self.recipe.first_seed
+        for seed in range(first, first + self.recipe.seeds):
             for name in self.recipe.methods:
                 self._row(name, 0.0, seed, partial(self._distilled, name, seed))
             for name in self.recipe.students:

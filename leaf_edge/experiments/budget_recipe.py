@@ -40,9 +40,10 @@ the mean of teacher and fine-tuned student; or no teacher at all."""
 class BudgetRecipe:
     """data: rated photographs with a validation split. teacher: what the simulated teacher is like (fields of
     `SimulationConfig`). methods: of `METHODS`. rated: of `RATED`. budgets: shares of the ratings, 0 to 1.
-    seeds: each draws another teacher, other ratings and other batches. pairs_per_picture: of pair labels.
-    variants, chains: augmented versions of each picture and synthetic chains, all of which have their
-    features computed once. epochs, lr: of each distillation; the backbone stays as `start` has it.
+    seeds: how many, from first_seed on (so that machines can share them); each draws another teacher, other
+    ratings and other batches. pairs_per_picture: of pair labels. variants, chains: augmented versions of
+    each picture and synthetic chains, all of which have their features computed once. epochs, lr: of each
+    distillation; the backbone stays as `start` has it.
     students: checkpoints by name that were distilled elsewhere with the same frozen backbone; each is
     measured as it is, and after fine-tuning its heads (`NAME + head`)."""
 
@@ -54,6 +55,7 @@ class BudgetRecipe:
     rated: tuple[str, ...] = RATED
     budgets: tuple[float, ...] = (0.0, 0.01, 0.05, 0.1, 0.3, 1.0)
     seeds: int = 5
+    first_seed: int = 1
     pairs_per_picture: int = 6
     variants: int = 2
     chains: int = 320

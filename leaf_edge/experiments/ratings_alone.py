@@ -18,7 +18,7 @@ from leaf_edge.student.joint_pictures import FeaturePictures
 from leaf_edge.student.network import Prediction, Student
 from leaf_edge.student.run import Part
 
-_LEAST_STEPS = 300  # of training on few ratings
+_BATCH = 32
 
 
 class RatingsAlone:
@@ -36,12 +36,13 @@ class RatingsAlone:
         order = np.random.default_rng(len(chosen)).permutation(chosen)
         self.held_out, self.used = np.split(order, [max(3, len(order) // 5)])
         self.features, self.unit, self.plain = features, unit, plain
-        self.steps_per_epoch = max(len(self.used) // 32, _LEAST_STEPS // 8)
+        # as many steps as distillation takes over all photographs: few ratings are not trained for less
+        self.steps_per_epoch = max(1, len(unit) // _BATCH)
 
     def stream(self, begin: int, end: int, group: Group) -> Iterator[Any]:
         for step in range(begin, end):
             rng = np.random.default_rng([3, step])
-            index = rng.choice(self.used, min(32, len(self.used)), replace=False)
+            index = rng.choice(self.used, min(_BATCH, len(self.used)), replace=False)
             views = [self.features.views(int(i), rng) for i in index]
             chains = [self.features.chain(2 * step + k, rng) for k in range(2)]
             views += [v for chain in chains for v in chain.views]
