@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
+from leaf_edge.cli.key_option import add_key_argument, public_keys
 from leaf_edge.cli.source_options import add_source_arguments, options_from_args
 
 if TYPE_CHECKING:
@@ -67,9 +68,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="the student for engine float (extra train)"
     )
-    parser.add_argument(
-        "--key", type=Path, metavar="FILE", help="public keys that must have signed the bundle"
-    )
+    add_key_argument(parser)
     parser.add_argument(
         "--threads", type=partial(_count, 1), default=1, metavar="N", help="CPU threads; default: 1"
     )
@@ -105,7 +104,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="for --layers: frames, those that differ most; default: 4",
     )
     look.add_argument(
-        "--layer-threshold", type=_limit, default=0.3, metavar="X", help="for --layers; default: 0.3"
+        "--layer-threshold",
+        type=_limit,
+        default=0.1,
+        metavar="X",
+        help="for --layers: of a layer by itself; default: 0.1",
     )
     look.add_argument("--json", action="store_true", help="one JSON object instead of the tables")
     add_source_arguments(parser)
@@ -165,6 +168,8 @@ def run(args: argparse.Namespace) -> int:
             worst=args.worst,
             keep=keep,
         )
+    except SourceError:
+        raise
     except ValueError as error:
         for line in problems:
             print(f"leaf-edge: skipped {line}", file=sys.stderr)
@@ -188,13 +193,16 @@ def run(args: argparse.Namespace) -> int:
 def _sides(args: argparse.Namespace) -> tuple[Side, Side]:
     from leaf_edge.bundle import load_bundle, locate
     from leaf_edge.compare import make_side
+    from leaf_edge.frames import SourceError
 
-    bundle = load_bundle(locate(args.bundle), key=args.key)
+    bundle = load_bundle(locate(args.bundle), key=public_keys(args.key))
     names = args.engines
     if names == ("float", "float"):
         raise UsageError("--engines float,float: float has no curve; compare it with an engine of the bundle")
     try:
         a, b = (make_side(n, bundle, checkpoint=args.checkpoint, threads=args.threads) for n in names)
+    except SourceError:
+        raise  # the checkpoint, which is an input
     except ValueError as error:
         raise UsageError(f"--engines: {error}") from None
     if args.layers:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from leaf_edge.compare import Comparison, Difference
-from leaf_edge.compare.layers import Layer, LayerReport
+from leaf_edge.compare.layers import PILED_UP, Layer, LayerReport
 
 _PLAIN = 12
 """Layers that are listed where none stands out: the ones that differ most."""
@@ -110,15 +110,15 @@ def _short(names: list[str]) -> list[str]:
 
 def _print_layers(console: Console, report: LayerReport, a: str, b: str) -> None:
     shown = _shown(report)
-    table = _table("layer", "difference", "gain", f"RMS of {a}")
+    table = _table("layer", "by itself", "gain", "piled up", f"RMS of {a}")
     for layer in shown:
-        over = not layer.difference <= report.threshold
         table.add_row(
             layer.name,
-            f"{layer.difference:.4f}",
+            f"{layer.own:.4f}",
             f"{layer.gain:.4f}",
+            f"{layer.difference:.4f}",
             f"{layer.rms:.4g}",
-            style="bold red" if layer.name == report.first else "red" if over else None,
+            style="bold red" if layer.name == report.first else "red" if report.parts(layer) else None,
         )
     console.print(table)
     console.print()
@@ -126,8 +126,9 @@ def _print_layers(console: Console, report: LayerReport, a: str, b: str) -> None
     which = f"{report.frames} frames that differ" if report.frames > 1 else "frame that differs"
     listed = "around it" if report.first else f"the {len(shown)} that differ most"
     console.print(
-        f"{where} (threshold {report.threshold:g}): RMS of the difference over RMS of {a}, on the {which} "
-        f"most; {len(report.layers)} layers, {listed} listed",
+        f"{where}: RMS of the difference over RMS of {a}, by itself with the same inputs (at most "
+        f"{report.threshold:g}), piled up from the views on (at most {PILED_UP:g}), on the {which} most; "
+        f"{len(report.layers)} layers, {listed} listed",
         style="bold red" if report.first else "",
         highlight=False,
     )
@@ -146,7 +147,7 @@ def _shown(report: LayerReport) -> list[Layer]:
     """Around the first layer that parts them, or those that differ most; in their order."""
     layers = report.layers
     if report.first is None:
-        least = sorted((layer.difference for layer in layers), reverse=True)[:_PLAIN][-1]
-        return [layer for layer in layers if layer.difference >= least]
+        least = sorted((layer.own for layer in layers), reverse=True)[:_PLAIN][-1]
+        return [layer for layer in layers if layer.own >= least]
     at = next(number for number, layer in enumerate(layers) if layer.name == report.first)
     return list(layers[max(0, at - 6) : at + 6])

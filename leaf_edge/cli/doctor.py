@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from leaf_edge.cli.exit_codes import ExitCode, epilog
+from leaf_edge.cli.key_option import add_key_argument, public_keys
 
 _EXAMPLES = """\
   leaf-edge doctor                               can this machine score?
   leaf-edge doctor camera.leaf --key maker.pub   and is this bundle whole, and of that maker?
   leaf-edge doctor --need tensorrt --need train  exit status 7 or 9 where one of these is not possible
   leaf-edge doctor --json                        the same for a program"""
-_CODES = (ExitCode.OK, ExitCode.INTERNAL, ExitCode.USAGE, ExitCode.INPUT, ExitCode.REFUSED)
+_CODES = (ExitCode.OK, ExitCode.INTERNAL, ExitCode.USAGE, ExitCode.REFUSED, ExitCode.DEVICE)
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -42,9 +42,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="WHAT",
         help=f"what must work too, may be repeated ({needs})",
     )
-    parser.add_argument(
-        "--key", type=Path, metavar="FILE", help="public keys that must have signed each BUNDLE"
-    )
+    add_key_argument(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     return parser
 
@@ -56,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from leaf_edge.cli.doctor_table import print_report
     from leaf_edge.doctor import examine
 
-    report = examine(wanted=args.need, bundles=args.bundle, key=args.key)
+    report = examine(wanted=args.need, bundles=args.bundle, key=public_keys(args.key))
     if args.json:
         print(json.dumps(report.to_dict(), indent=2))
     else:
@@ -64,5 +62,5 @@ def run(args: argparse.Namespace) -> int:
     if report.driver_lacks:
         driver = next(check for check in report.failures if check.key == "driver")
         print(f"leaf-edge: no CUDA driver that works: {driver.found}", file=sys.stderr)
-        return getattr(ExitCode, "DEVICE", ExitCode.REFUSED)
+        return ExitCode.DEVICE
     return ExitCode.REFUSED if report.failures else ExitCode.OK

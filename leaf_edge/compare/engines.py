@@ -19,6 +19,8 @@ ENGINES: dict[str, str] = {
     "cpu": "the CPU encoding on ONNX Runtime's CPU provider: what scores by default",
     "trt-onnx": "the TensorRT encoding on ONNX Runtime's CPU provider",
     FLOAT: "the float32 student of --checkpoint on ONNX Runtime's CPU provider (extra train)",
+    "cuda": "the CPU encoding on ONNX Runtime's CUDA provider",
+    "tensorrt": "the engine in the bundle that fits this machine (extra tensorrt)",
 }
 
 
@@ -42,20 +44,39 @@ def make_side(name: str, bundle: Bundle, *, checkpoint: Path | None = None, thre
 
     checkpoint: of the student, for `float`. threads: CPU threads.
     Raises ValueError for an unknown name or `float` without checkpoint, `BundleError` for an encoding that
-    the bundle lacks or a network that is no student, `MissingExtraError`, `SourceError` for a checkpoint that
-    cannot be read.
+    the bundle lacks, a network that is no student, and a device, driver or engine that is not there,
+    `MissingExtraError`, `SourceError` for a checkpoint that cannot be read.
     """
     if name == FLOAT:
         if checkpoint is None:
             raise ValueError("engine float needs --checkpoint: a bundle holds no float32 network")
         model = _float_model(checkpoint)
         return Side(name, OnnxEngine(model, threads), None, model)
-    encodings = {"cpu": "cpu", "trt-onnx": "trt"}
+    encodings = {"cpu": "cpu", "trt-onnx": "trt", "cuda": "cpu", "tensorrt": "trt"}
     if name not in encodings:
         raise ValueError(f"no engine is called {name!r}; known: {', '.join(ENGINES)}")
     encoding = bundle.encoding(encodings[name])
+    if name == "tensorrt":
+        return Side(name, _tensorrt(bundle), encoding.curve, None)
     model = bundle.model(encodings[name])
+    if name == "cuda":
+        return Side(name, OnnxEngine(model, threads, "cuda"), encoding.curve, None)
     return Side(name, OnnxEngine(model, threads), encoding.curve, model)
+
+
+def _tensorrt(bundle: Bundle) -> Callable[[NDArray[np.uint8]], RawOutputs]:
+    """The bundle's engine for this machine, compared with it before TensorRT is touched."""
+    from leaf_edge.bundle.engines import VERSION_COMPATIBLE, engine_bytes
+    from leaf_edge.runtime.engine_fit import Misfit, find_fit
+    from leaf_edge.runtime.preflight import installed_tensorrt, probe_driver
+
+    fit = find_fit(bundle.manifest.engines, probe_driver(), installed_tensorrt())
+    if isinstance(fit, Misfit):
+        raise fit.error()
+    plan = engine_bytes(bundle, fit.entry)
+    from leaf_edge.runtime.tensorrt_engine import TensorrtEngine
+
+    return TensorrtEngine(plan, fit.package, host_code=VERSION_COMPATIBLE in fit.entry.flags)
 
 
 def _float_model(checkpoint: Path) -> bytes:
@@ -71,6 +92,6 @@ def _float_model(checkpoint: Path) -> bytes:
     except OSError:
         raise
     except Exception as error:  # torch's errors for a broken file have no common base
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        text = (str(error).strip().splitlines() or [type(error).__name__])[0].partition(". ")[0]
         raise SourceError(str(checkpoint), f"not a checkpoint of `leaf-edge train`: {text}") from None
     return bytes(float_model(from_student(student)).SerializeToString())

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leaf_edge.doctor.bundles import bundle_checks
 from leaf_edge.doctor.check import CPU, DRIVER, Check, Status
@@ -23,6 +22,9 @@ from leaf_edge.doctor.software import (
 )
 from leaf_edge.doctor.versions import project_requirements
 from leaf_edge.runtime.preflight import Driver, NoDriver, TensorRT, installed_tensorrt, probe_driver
+
+if TYPE_CHECKING:
+    from leaf_edge.bundle.keys import PublicKey
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,14 @@ def examine(
     *,
     wanted: Sequence[str] = (),
     bundles: Sequence[str] = (),
-    key: Path | None = None,
+    key: Sequence[PublicKey] | None = None,
     probe: Callable[[], Driver | NoDriver] = probe_driver,
     tensorrt: Callable[[], tuple[TensorRT, ...]] = installed_tensorrt,
 ) -> Report:
     """Look at a machine. Takes a few seconds, most of it imports; never raises for what it finds.
 
     wanted: of `NEEDS`, beside scoring on the CPU. bundles: names or paths to check beside the shipped ones;
-    key: file of public keys for their signatures. host: where to look. probe, tensorrt: what answers for the
+    key: public keys for their signatures. host: where to look. probe, tensorrt: what answers for the
     driver and for TensorRT.
     """
     host = host or Host()
