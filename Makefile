@@ -52,6 +52,8 @@ lint: $(STAMPS)/dev ## ruff, mypy --strict, clang-format; changes nothing
 	@$(BIN)/ruff format --check .
 	@echo "==> mypy --strict"
 	@scripts/typecheck.sh $(BIN)/python
+	@echo "==> mypy --strict of the TensorRT code, against the bindings of 10.3, 10.16 and 11.4"
+	@scripts/typecheck_tensorrt.sh $(BIN)/python
 	@echo "==> clang-format"
 	@$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
 

@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "evaluate": ("leaf_edge.cli.evaluate", "agreement with MOS, response to known faults"),
     "export": ("leaf_edge.cli.export", "quantise a student and write its bundle"),
     "bundle": ("leaf_edge.cli.bundle", "inspect, verify, sign, pack and compare bundles"),
+    "build-engine": ("leaf_edge.cli.build_engine", "build a TensorRT engine and put it into a bundle"),
     "calibrate": ("leaf_edge.cli.calibrate", "from raw quality to MOS with the human ratings at hand"),
     "recalibrate": ("leaf_edge.cli.recalibrate", "fit a bundle's curve and intervals to one camera"),
     "label": ("leaf_edge.cli.label", "ask a teacher for labels of pictures and pairs"),
