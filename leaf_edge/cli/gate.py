@@ -47,6 +47,7 @@ _CODES = (
     ExitCode.INPUT,
     ExitCode.BUNDLE,
     ExitCode.OUTPUT,
+    ExitCode.DEVICE,
     ExitCode.INTERRUPTED,
     ExitCode.PIPE,
 )

@@ -138,6 +138,8 @@ def _exit_code(error: Exception) -> ExitCode:
         (FrameError, ExitCode.INPUT),
         (OSError, ExitCode.INPUT),
     )
+    if isinstance(error, BundleError) and error.code.value.startswith("LEAF_E_DEVICE_"):
+        return ExitCode.DEVICE
     return next((code for kind, code in table if isinstance(error, kind)), ExitCode.INTERNAL)
 
 

@@ -38,6 +38,7 @@ _CODES = (
     ExitCode.BUNDLE,
     ExitCode.EXTRA,
     ExitCode.OUTPUT,
+    ExitCode.DEVICE,
     ExitCode.INTERRUPTED,
     ExitCode.PIPE,
 )

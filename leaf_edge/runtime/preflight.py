@@ -145,10 +145,17 @@ def _installed(kind: Kind) -> TensorRT | None:
     for major in (12, 13, 14):
         for name in (f"{module}_cu{major}", f"{module}_cu{major}_bindings"):
             with suppress(metadata.PackageNotFoundError):
-                version, cuda_major = version or metadata.version(name), major
+                stated = metadata.version(name)
+                # Packages for two CUDAs share the module: the one whose version it states is the one.
+                if not version or version_numbers(stated) == version_numbers(version):
+                    version, cuda_major = version or stated, major
     with suppress(metadata.PackageNotFoundError):
         version = version or metadata.version(module)
-    return TensorRT(version, kind, cuda_major) if version else None
+    try:
+        version_numbers(version)
+    except ValueError:  # something else of that name
+        return None
+    return TensorRT(version, kind, cuda_major)
 
 
 def tensorrt_available(driver: Driver | NoDriver | None = None) -> TensorRT | NoTensorRT:
