@@ -58,20 +58,11 @@ def fingerprint(student: Student) -> str:
 
 
 def pooled(student: Student, views: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Features before the joint layer, float32 [N, 2, head], of views uint8 [N, 2, 3, 224, 224]."""
+    """Features before the joint layer, float32 [N, 2, head], of views uint8 [N, 2, 3, 224, 224]; computed in
+    float32, as few ratings are worth it (distillation keeps float16: `student.joint_pictures.pooled`)."""
     student.eval()
-    parts = []
     with torch.inference_mode():
-        for i in range(0, len(views), 8):
-            batch = torch.from_numpy(views[i : i + 8])
-            if student.config.views == "both":
-                out = student.backbone(batch.reshape(-1, *batch.shape[2:]))
-                parts.append(out.reshape(-1, 2, student.config.head).float().numpy())
-            else:
-                used = 0 if student.config.views == "global" else 1
-                full = np.zeros((len(batch), 2, student.config.head), np.float32)
-                full[:, used] = student.backbone(batch[:, used]).float().numpy()
-                parts.append(full)
+        parts = [student.pool(torch.from_numpy(views[i : i + 8])).numpy() for i in range(0, len(views), 8)]
     return np.concatenate(parts)
 
 
