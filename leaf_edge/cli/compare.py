@@ -35,6 +35,7 @@ _CODES = (
     ExitCode.BUNDLE,
     ExitCode.EXTRA,
     ExitCode.REFUSED,
+    ExitCode.DEVICE,
 )
 
 

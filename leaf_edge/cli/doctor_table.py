@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leaf_edge.doctor import NEEDS, Check, Report, Status
+from leaf_edge.doctor.check import CPU, GIVEN
 
 _STYLE = {
     Status.OK: "green",
@@ -16,6 +17,9 @@ _STYLE = {
     Status.NOT_APPLICABLE: "dim",
 }
 _WORD = {**{status: status.value for status in Status}, Status.NOT_APPLICABLE: "n/a"}
+
+
+_WORDS = {CPU: "scoring on the CPU", GIVEN: "the bundles that were given", **NEEDS}
 
 
 def print_report(console: Console, report: Report) -> None:
@@ -50,10 +54,10 @@ def _cells(check: Check, failing: bool) -> tuple[Text, Text, Text]:
 
 def summary(report: Report) -> str:
     """What works, or what does not and because of what, in one line."""
-    wanted = sorted(report.wanted - {"cpu"})
+    wanted = sorted(report.wanted - {CPU})
     if not report.failures:
         return ", ".join(["scoring on the CPU works", *(f"{name} too" for name in wanted)])
     names = ", ".join(check.name.strip() for check in report.failures)
-    lost = [name for name in ("cpu", *wanted) if any(name in check.needs for check in report.failures)]
-    words = ["scoring on the CPU" if name == "cpu" else NEEDS[name] for name in lost]
+    lost = [name for name in (CPU, *wanted) if any(name in check.needs for check in report.failures)]
+    words = [_WORDS[name] for name in lost]
     return f"not possible here: {'; '.join(words)} (see: {names})"

@@ -57,26 +57,13 @@ def make_side(name: str, bundle: Bundle, *, checkpoint: Path | None = None, thre
         raise ValueError(f"no engine is called {name!r}; known: {', '.join(ENGINES)}")
     encoding = bundle.encoding(encodings[name])
     if name == "tensorrt":
-        return Side(name, _tensorrt(bundle), encoding.curve, None)
+        from leaf_edge.runtime.engines import open_tensorrt  # with the whole preflight
+
+        return Side(name, open_tensorrt(bundle), encoding.curve, None)
     model = bundle.model(encodings[name])
     if name == "cuda":
         return Side(name, OnnxEngine(model, threads, "cuda"), encoding.curve, None)
     return Side(name, OnnxEngine(model, threads), encoding.curve, model)
-
-
-def _tensorrt(bundle: Bundle) -> Callable[[NDArray[np.uint8]], RawOutputs]:
-    """The bundle's engine for this machine, compared with it before TensorRT is touched."""
-    from leaf_edge.bundle.engines import VERSION_COMPATIBLE, engine_bytes
-    from leaf_edge.runtime.engine_fit import Misfit, find_fit
-    from leaf_edge.runtime.preflight import installed_tensorrt, probe_driver
-
-    fit = find_fit(bundle.manifest.engines, probe_driver(), installed_tensorrt())
-    if isinstance(fit, Misfit):
-        raise fit.error()
-    plan = engine_bytes(bundle, fit.entry)
-    from leaf_edge.runtime.tensorrt_engine import TensorrtEngine
-
-    return TensorrtEngine(plan, fit.package, host_code=VERSION_COMPATIBLE in fit.entry.flags)
 
 
 def _float_model(checkpoint: Path) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaf_edge.doctor.check import CPU, Check, Status, needs
+from leaf_edge.doctor.check import CPU, GIVEN, Check, Status, needs
 from leaf_edge.runtime.preflight import Driver, NoDriver, TensorRT
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ def bundle_checks(
     if obstacle is not None:
         found = f"cannot be tested: {obstacle}"
         return [
-            Check(f"bundle:{name}", name, Status.WRONG, found, "mend that first", needs(CPU))
-            for name in (*_shipped(), *given)
+            Check(f"bundle:{name}", name, Status.WRONG, found, "mend that first", needs(need))
+            for need, names in ((CPU, _shipped()), (GIVEN, given))
+            for name in names
         ]
     checks = [bundle_check(name, None) for name in _shipped()]
     for name in given:
-        check = bundle_check(name, keys)
+        check = bundle_check(name, keys, GIVEN)
         checks.append(check)
         if check.status is Status.OK:
             checks += _engine_checks(name, driver, packages)
@@ -47,8 +48,11 @@ def _shipped() -> tuple[str, ...]:
     return SHIPPED
 
 
-def bundle_check(name: str, keys: Sequence[PublicKey] | None) -> Check:
-    """Load a bundle with all checks and score its golden frames. name: of a shipped one, or a path."""
+def bundle_check(name: str, keys: Sequence[PublicKey] | None, need: str = CPU) -> Check:
+    """Load a bundle with all checks and score its golden frames. name: of a shipped one, or a path.
+
+    need: what does not work without it.
+    """
     from leaf_edge.bundle import BundleError, load_bundle, locate
     from leaf_edge.runtime.scorer import from_bundle, run_self_test
 
@@ -58,7 +62,7 @@ def bundle_check(name: str, keys: Sequence[PublicKey] | None) -> Check:
         run_self_test(scorer, bundle)
     except BundleError as error:
         found = f"{error.code.value}: {error.message.removeprefix(f'{name}: ')}"
-        return Check(f"bundle:{name}", name, Status.WRONG, found, error.remedy, needs(CPU))
+        return Check(f"bundle:{name}", name, Status.WRONG, found, error.remedy, needs(need))
     found = (
         f"version {bundle.manifest.version}, {len(bundle.contents)} files as hashed, "
         f"{len(bundle.manifest.golden)} golden frames score as they should; {signature_state(bundle)}"
@@ -66,7 +70,7 @@ def bundle_check(name: str, keys: Sequence[PublicKey] | None) -> Check:
     acceptance = bundle.manifest.acceptance
     if acceptance is not None and acceptance.anyway:
         found += "; exported although the acceptance check failed (--accept-anyway)"
-    return Check(f"bundle:{name}", name, Status.OK, found, "", needs(CPU))
+    return Check(f"bundle:{name}", name, Status.OK, found, "", needs(need))
 
 
 def signature_state(bundle: Bundle) -> str:

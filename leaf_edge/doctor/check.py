@@ -7,6 +7,8 @@ from enum import StrEnum
 
 CPU = "cpu"
 """The need that always counts: scoring on the processor."""
+GIVEN = "bundles"
+"""The need that counts where bundles were given."""
 DRIVER = "driver"
 """Key of the line about the CUDA driver, whose failure has an exit code of its own."""
 NEEDS: dict[str, str] = {
@@ -40,7 +42,7 @@ class Check:
 
     key: stable name for programs. name: for people. found: what is there, or why not, in one line.
     mend: the command, or the step, that mends it or makes it better; "" where there is none.
-    needs: of `CPU` and `NEEDS`, those that do not work without it.
+    needs: of `CPU`, `GIVEN` and `NEEDS`, those that do not work without it.
     """
 
     key: str
@@ -57,7 +59,7 @@ class Check:
 
 def needs(*names: str) -> frozenset[str]:
     """`names` as a set; ValueError for one that does not exist."""
-    unknown = set(names) - NEEDS.keys() - {CPU}
+    unknown = set(names) - NEEDS.keys() - {CPU, GIVEN}
     if unknown:
         raise ValueError(f"no need is called {sorted(unknown)[0]}; known: {CPU}, {', '.join(NEEDS)}")
     return frozenset(names)

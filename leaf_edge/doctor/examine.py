@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leaf_edge.doctor.bundles import bundle_checks
-from leaf_edge.doctor.check import CPU, DRIVER, Check, Status
+from leaf_edge.doctor.check import CPU, DRIVER, GIVEN, Check, Status
 from leaf_edge.doctor.gstreamer import gstreamer_checks
 from leaf_edge.doctor.hardware import clock_check, cpu_checks, disk_check, resource_checks
 from leaf_edge.doctor.host import Host
@@ -46,9 +46,9 @@ class Report:
 
     @property
     def driver_lacks(self) -> bool:
-        """Whether all works that needs no GPU, and the driver that is wanted does not."""
+        """Whether the CPU and all bundles do what they should, and the driver that is wanted does not."""
         failures = self.failures
-        return any(c.key == DRIVER for c in failures) and not any(CPU in c.needs for c in failures)
+        return any(c.key == DRIVER for c in failures) and not any(c.needs & {CPU, GIVEN} for c in failures)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -89,7 +89,7 @@ def examine(
     driver and for TensorRT.
     """
     host = host or Host()
-    needs = frozenset({CPU, *wanted})
+    needs = frozenset({CPU, *wanted, *([GIVEN] if bundles else [])})
     pins = project_requirements()
     core_lines, core = core_checks(host)
     library_lines, providers = library_checks(host, pins)

@@ -15,7 +15,7 @@ from leaf_edge.doctor.software import Core
 
 MIB = 1024 * 1024
 LEAST_MEMORY = 256 * MIB
-"""Below this, scoring 1080p frames is not sure to fit: `leaf-edge bench` shows a peak of 150 to 200 MiB."""
+"""Below this, scoring 1080p frames is not sure to fit: `leaf-edge bench` shows a peak of some 200 MiB."""
 LEAST_DISK = 64 * MIB
 """Free space in the temporary folder below which unpacking and writing through it soon fails."""
 COARSEST_CLOCK_S = 1e-3

@@ -10,6 +10,7 @@ from compare_inputs import tampered, write_pictures
 
 from leaf_edge.cli.exit_codes import ExitCode
 from leaf_edge.cli.main import main
+from leaf_edge.runtime.preflight import Driver, probe_driver
 
 WIDE = (
     "--max-mos-mean",
@@ -85,3 +86,11 @@ def test_a_picture_that_cannot_be_read_is_skipped_and_named(pictures, tmp_path, 
     (tmp_path / "bad.png").write_bytes(b"\x89PNG nothing")
     assert main(["compare", "leaf-s", str(pictures), str(tmp_path / "bad.png"), *WIDE]) == ExitCode.SKIPPED
     assert "skipped:" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(isinstance(probe_driver(), Driver), reason="this machine has a CUDA driver")
+@pytest.mark.parametrize("engine", ["cuda", "tensorrt"])
+def test_an_engine_that_needs_a_gpu_says_so_in_one_line(pictures, capsys, engine):
+    assert main(["compare", "leaf-s", str(pictures), "--engines", f"cpu,{engine}"]) == ExitCode.DEVICE
+    error = capsys.readouterr().err
+    assert "LEAF_E_DEVICE_" in error and error.count("\n") == 1

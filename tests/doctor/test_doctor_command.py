@@ -13,6 +13,7 @@ from leaf_edge.cli.exit_codes import ExitCode
 from leaf_edge.cli.main import main
 from leaf_edge.doctor import Status, examine
 from leaf_edge.doctor.bundles import bundle_check, bundle_checks
+from leaf_edge.doctor.check import needs
 from leaf_edge.runtime.preflight import Driver, NoDriver, probe_driver
 
 NONE = NoDriver("libcuda.so.1 cannot be loaded")
@@ -37,8 +38,9 @@ def test_a_damaged_bundle_is_wrong_with_its_code_and_the_exit_status(tmp_path, c
     (bad / "model.cpu.onnx").write_bytes(data)
     assert main(["doctor", str(bad), str(shipped("leaf-m"))]) == ExitCode.REFUSED
     output = capsys.readouterr().out
-    assert "LEAF_E_BUNDLE_HASH" in output and "not possible here: scoring on the CPU" in output.replace(
-        "\n", " "
+    assert (
+        "LEAF_E_BUNDLE_HASH" in output
+        and "not possible here: the bundles that were given" in output.replace("\n", " ")
     )
 
 
@@ -51,6 +53,7 @@ def test_bundles_are_not_tried_where_nothing_can_run():
     checks = bundle_checks(["x.leaf"], None, "compiled core: does not load", NONE, ())
     assert len(checks) == 3 and {check.status for check in checks} == {Status.WRONG}
     assert all("does not load" in check.found for check in checks)
+    assert checks[0].fails(needs("cpu")) and not checks[2].fails(needs("cpu"))
 
 
 @pytest.mark.skipif(isinstance(probe_driver(), Driver), reason="this machine has a CUDA driver")
