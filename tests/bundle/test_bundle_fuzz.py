@@ -53,10 +53,10 @@ def test_a_manifest_with_other_values_is_read_or_refused(data: st.DataObject, te
         holder = stated
         for key in path:
             holder = holder[key]
-        if data.draw(st.booleans()) and isinstance(holder, dict):
-            holder[
-                data.draw(st.text(max_size=8) | st.just("\x1b[31m" * 100) | st.sampled_from(list(holder)))
-            ] = holder.pop(last)
+        if isinstance(holder, dict) and data.draw(st.booleans()):
+            names = st.text(max_size=8) | st.just("\x1b[31m" * 100) | st.sampled_from(list(holder))
+            name = data.draw(names)
+            holder[name] = holder.pop(last)
         else:
             holder[last] = data.draw(VALUES)
     _read(json.dumps(stated, indent=2).encode() + b"\n")
