@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from leaf_edge.datasets.synthetic import CHAIN
 from leaf_edge.evaluation.metrics import Agreement, agreement
+from leaf_edge.recipes import RecipeError
 from leaf_edge.student import joint_losses, losses
 from leaf_edge.student.data import ChainViews
 from leaf_edge.student.distil import Teachers, in_order
@@ -31,6 +32,8 @@ from leaf_edge.student.teacher_labels import TeacherLabels
 
 Array = NDArray[Any]
 _WORKERS = 2
+_LEAST_POINTS = 10
+"""Held-out point labels that a rank correlation takes; with fewer, pairs measure."""
 
 
 class Pictures(Protocol):
@@ -70,7 +73,7 @@ class JointBatches:
         self.points = sizes.pictures if len(self.pointed) else 0
         self.pairs = sizes.pairs if len(labels.pairs) else 0
         if not self.points + self.pairs:
-            raise ValueError("no label of the kinds that the batch asks for (pictures, pairs)")
+            raise RecipeError("no label of the kinds that the batch asks for (pictures, pairs)")
         by_points = len(self.pointed) // self.points if self.points else 0
         by_pairs = len(labels.pairs) // self.pairs if self.pairs and not self.points else 0
         self.steps_per_epoch = max(1, by_points, by_pairs)
@@ -263,14 +266,22 @@ class JointObjective:
         return agree(predicted, self.held_out)
 
 
+def check_measurable(labels: TeacherLabels) -> None:
+    """Raises `RecipeError` where held-out labels are too few for `agree`."""
+    if labels.pointed.sum() < _LEAST_POINTS and not (labels.preference != 0.5).any():
+        raise RecipeError(
+            f"{len(labels.keys)} pictures are held out, too few to measure on: label more, or set "
+            "labels.held_out higher"
+        )
+
+
 def agree(predicted: NDArray[np.float64], labels: TeacherLabels) -> Agreement:
     """Agreement of predicted quality [N] with labels; see `JointObjective.validate`."""
+    check_measurable(labels)
     pointed = labels.pointed
-    if pointed.sum() >= 10:
+    if pointed.sum() >= _LEAST_POINTS:
         return agreement(predicted[pointed], labels.quality[pointed])
     decided = labels.preference != 0.5
-    if not decided.any():
-        raise ValueError("the held-out labels are too few to measure: label more, or hold out more scenes")
     gap = predicted[labels.pairs[decided, 0]] - predicted[labels.pairs[decided, 1]]
     concordance = float((np.sign(gap) * np.sign(labels.preference[decided] - 0.5)).mean())
     return Agreement(concordance, concordance, concordance, (1 - concordance) / 2, int(decided.sum()))

@@ -17,7 +17,7 @@ from leaf_edge.recipes import RecipeError, as_plain, dump_recipe
 from leaf_edge.student.distil import Teachers
 from leaf_edge.student.group import Group
 from leaf_edge.student.initial import load_imagenet
-from leaf_edge.student.joint import Extras, JointBatches, JointObjective, Pictures
+from leaf_edge.student.joint import Extras, JointBatches, JointObjective, Pictures, check_measurable
 from leaf_edge.student.joint_losses import Alignment, FeatureMatch
 from leaf_edge.student.joint_pictures import (
     FeaturePictures,
@@ -126,7 +126,10 @@ def _extras(terms: Terms, student: Student, larger: Student | None) -> Extras | 
             embeddings = np.load(terms.level_embeddings, allow_pickle=False)
         except (ValueError, EOFError) as error:
             raise RecipeError(f"{terms.level_embeddings} is not a .npy array: {error}") from None
-        align = Alignment(joint, torch.from_numpy(np.asarray(embeddings, np.float32)))
+        try:
+            align = Alignment(joint, torch.from_numpy(np.asarray(embeddings, np.float32)))
+        except ValueError as error:
+            raise RecipeError(f"{terms.level_embeddings}: {error}") from None
     match = FeatureMatch(joint, larger.config.joint) if larger is not None else None
     return Extras(align, match) if align is not None or match is not None else None
 
@@ -145,6 +148,7 @@ def run_distillation(
     """
     group = Group.from_environment()
     training, held_out = read_labels(recipe)
+    check_measurable(held_out)
     clean = clean_pictures(training)
     if recipe.batch.chains and not len(clean):
         raise RecipeError("without point labels no picture is known to be clean: set batch.chains to 0")
@@ -183,7 +187,10 @@ def run_distillation(
         ahead=recipe.backbone == "train",
     )
     settings = {"recipe": _lasting(recipe), "labels": labels_digest(training, held_out)}
-    run = Run(recipe.schedule, settings, folder, student, objective, group, recipe.tensorboard)
+    try:
+        run = Run(recipe.schedule, settings, folder, student, objective, group, recipe.tensorboard)
+    except ValueError as error:  # the folder's run has other settings
+        raise RecipeError(str(error)) from None
     if group.first:
         (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
     return run.train(on_step)
