@@ -7,11 +7,13 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from fixtures.make import ENGINE, KEY
 from helpers_attacks import PUBLIC, SCHEMA1, SCHEMA2, edit, snapshot
 
+import leaf_edge.bundle.load as loading
 import leaf_edge.bundle.write as writing
 from leaf_edge.bundle import BundleCode as Code
 from leaf_edge.bundle import BundleError, EngineEntry, add_engine, engine_bytes, load_bundle, pack
@@ -158,6 +160,21 @@ def test_a_reader_meanwhile_always_finds_a_whole_bundle(folder: Path) -> None:
     done.set()
     reader.join()
     assert failures == []
+
+
+def test_a_bundle_that_is_replaced_while_it_is_read_is_read_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk, old = loading._walk, load_bundle(folder)
+
+    def then_replace(*args: Any) -> set[str]:
+        found = walk(*args)
+        monkeypatch.setattr(loading, "_walk", walk)
+        add_engine(old, PLAIN, b"plan", b"log")
+        return found
+
+    monkeypatch.setattr(loading, "_walk", then_replace)
+    assert PLAIN in load_bundle(folder).manifest.engines
 
 
 def test_two_engines_of_one_kind_or_one_file_are_refused(folder: Path) -> None:
