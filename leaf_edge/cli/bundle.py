@@ -95,7 +95,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
 
     pack = _action(actions, "pack", "a folder to a tar, or a tar to a folder")
-    pack.add_argument("source", type=Path, metavar="SOURCE")
+    pack.add_argument("source", metavar="SOURCE", help="a BUNDLE")
     pack.add_argument("output", type=Path, metavar="OUTPUT", help="NAME.tar or NAME.leaf")
     pack.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it is there")
 
@@ -237,11 +237,11 @@ def _ask(prompt: str) -> bytes:
 
 
 def _pack(args: argparse.Namespace) -> int:
-    from leaf_edge.bundle import load_bundle
+    from leaf_edge.bundle import load_bundle, locate
     from leaf_edge.bundle.write import save
 
-    bundle = load_bundle(args.source)
-    wanted = ".leaf" if args.source.is_file() else ".tar"
+    bundle = load_bundle(locate(args.source))
+    wanted = ".leaf" if bundle.path.is_file() else ".tar"
     if args.output.suffix != wanted:
         made = "folder NAME.leaf" if wanted == ".leaf" else "file NAME.tar"
         raise UsageError(f"OUTPUT is {args.output}; {args.source} is packed to a {made}")
