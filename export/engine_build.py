@@ -54,7 +54,7 @@ def find_builder(device: int = 0) -> Builder:
 
     device: number of the CUDA device that TensorRT will take: the current one of this thread, 0 if nobody
     chose. Raises `DeviceError` without a driver that works or one that is too old, `MissingExtraError`
-    without the full TensorRT package, ValueError for a version of it that is not supported.
+    without the full TensorRT package in a version that is supported.
     """
     driver = probe_driver()
     if isinstance(driver, NoDriver):
@@ -73,7 +73,10 @@ def find_builder(device: int = 0) -> Builder:
     if reason := driver_too_old(full, driver):
         raise DeviceError(f"no engine can be built here: {reason}")
     here = driver.devices[device]
-    key = EngineKey(full.version, here.sm, os_name())
+    try:
+        key = EngineKey(full.version, here.sm, os_name())
+    except ValueError as error:
+        raise MissingExtraError(f"{error}; install one: pip install 'leaf-edge[tensorrt]'") from None
     return Builder(key, full, here.name, ".".join(map(str, driver.cuda_version)))
 
 
@@ -120,7 +123,7 @@ def build(
         raise DeviceError(f"--ampere-plus: expected a device of sm80 or later; this one is {builder.key.sm}")
     timings = read_cache(cache)
     onnx_file = network(bundle, options, say)
-    require("tensorrt", "tensorrt")
+    _import_tensorrt()
     from leaf_edge.export.engine_network import build_plan
     from leaf_edge.export.engine_trial import engine_line
 
@@ -148,6 +151,15 @@ def build(
     return Built(entry, plan.data, log_bytes((*about, *plan.log)), seconds)
 
 
+def _import_tensorrt() -> None:
+    try:
+        require("tensorrt", "tensorrt")
+    except MissingExtraError:
+        raise
+    except (ImportError, OSError) as error:  # the bindings are there, libraries behind them are not
+        raise MissingExtraError(f"tensorrt cannot be imported ({str(error).splitlines()[0][:200]})") from None
+
+
 def add(bundle: Bundle, built: Built) -> Bundle:
     """Puts the engine into the bundle on disk, whole or not at all, and returns it as loaded back.
 
@@ -163,11 +175,11 @@ def log_bytes(lines: tuple[str, ...]) -> bytes:
 
 
 def read_cache(path: Path | None) -> bytes:
-    """The timing cache; nothing where no file is there yet. Raises OSError, ValueError for one too large."""
+    """The timing cache; nothing where no file is there yet. Raises OSError, `BuildError` for one too large."""
     if path is None or not path.exists():
         return b""
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"--timing-cache {path}: {path.stat().st_size} bytes; that is no timing cache")
+        raise BuildError(f"--timing-cache {path}: {path.stat().st_size} bytes; that is no timing cache")
     return path.read_bytes()
 
 

@@ -96,10 +96,13 @@ def build_plan(
 
     model: bytes of the ONNX file, types as they shall compute (export/engine_half.py). cache: timings of an
     earlier build (`Plan.cache`), or nothing. Raises `BuildError` where TensorRT refuses the graph or finds
-    no kernels, `DeviceError` where there is no such DLA core.
+    no kernels or does not start, `DeviceError` where there is no such DLA core.
     """
     log = Log(options.verbose, say)
-    builder = trt.Builder(log)
+    try:
+        builder = trt.Builder(log)
+    except TypeError:  # as the bindings say that the library gave no object
+        raise BuildError(f"TensorRT gives no builder: {log.errors()}") from None
     # 11.x has no other networks and ignores the flag; 10.x would choose types of its own without it
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log)

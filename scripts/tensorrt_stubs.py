@@ -6,7 +6,8 @@
 NVIDIA ships the bindings without stubs, in wheels of their own. For each version in `BINDINGS` this
 downloads the wheel, links three shared libraries whose only symbols are the ones that the bindings
 import (each returns null), imports the bindings over them and has pybind11-stubgen write what it finds:
-build/stubs/VERSION/tensorrt/*.pyi. What is there already is kept; nothing of it belongs in the repository.
+build/stubs/VERSION/tensorrt/*.pyi. Bindings and libraries stay beside it, in run/, for tests of what needs no
+TensorRT behind them. What is there already is kept; nothing of it belongs in the repository.
 
 Prints one line for each version. Exit code: 0 all are there; 3 skipped (no network, no compiler), with the
 reason; anything else is a fault of this script or of the bindings.
@@ -100,6 +101,9 @@ def make(requirement: str, major: str, work: Path) -> Path:
     for path in (work / "stubs").rglob("*.pyi"):
         # the bindings' own annotations are full of what --strict refuses; ours are checked against them
         path.write_text("# mypy: ignore-errors\n" + repaired(path.read_text(), path.name))
+    (work / "stubs" / "run").mkdir()
+    for folder in ("bindings", "lib"):
+        (work / folder).rename(work / "stubs" / "run" / folder)
     return work / "stubs"
 
 
