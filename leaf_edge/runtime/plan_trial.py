@@ -23,6 +23,8 @@ def try_plan(
     answer = ask_child(plan_child.__file__, arguments, plan_child.MARK, timeout_s=TIMEOUT_S, data=plan)
     if answer.text == "ok":
         return
-    reason = f"TensorRT {package.version} {answer.trouble} with the plan" if answer.trouble else answer.text
+    reason = (
+        f"TensorRT {package.version}, given the plan, {answer.trouble}" if answer.trouble else answer.text
+    )
     said = answer.errors.splitlines()[-1][:300] if answer.errors else ""
     raise BundleError(BundleCode.ENGINE_PLAN, f"{reason}{f' ({said})' if said else ''}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from leaf_edge.runtime.engine import OUTPUT_SHAPES
 from leaf_edge.runtime.tensorrt_buffers import Buffer
 from leaf_edge.runtime.tensorrt_plan import Plan
 from leaf_edge.views.native import SHAPE
+
+if TYPE_CHECKING:
+    # Also what makes scripts/typecheck_tensorrt.sh check this file.
+    import tensorrt as trt  # type: ignore[import-not-found, unused-ignore]
 
 
 class Lane:
@@ -26,10 +30,10 @@ class Lane:
 
     def __init__(self, cuda: Any, driver: CudaDriver, plan: Plan, batch: int) -> None:
         self._driver, self._plan, self._batch = driver, plan, 0
-        context = plan.engine.create_execution_context()
+        context: trt.IExecutionContext | None = plan.engine.create_execution_context()
         if context is None:
             raise BundleError(BundleCode.ENGINE_PLAN, "TensorRT makes no execution context (memory?)")
-        self._context = context
+        self._context: trt.IExecutionContext = context
         self.views = Buffer(cuda, (batch, *SHAPE), np.uint8)
         self.views.array[:] = 0
         self.outputs = {

@@ -217,6 +217,19 @@ def test_a_plan_that_loads_in_the_child_passes_the_trial(machine: Path) -> None:
         try_plan(b"other", TensorRT("10.3.0", "full", 12))
 
 
+def test_a_real_lean_runtime_that_gets_a_broken_plan_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lean = [package for package in preflight.installed_tensorrt() if package.kind == "lean"]
+    if not lean:
+        pytest.skip("needs tensorrt_lean (pip install tensorrt-lean-cu12)")
+    build_driver(tmp_path, WORKING)  # answers, but runs nothing: TensorRT crashes
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    with pytest.raises(BundleError) as caught:
+        try_plan(bytes(5000), lean[0])
+    assert caught.value.code is BundleCode.ENGINE_PLAN
+
+
 class _FrameEngine:
     name, description, threads = "tensorrt", "makes its own views", 1
 
