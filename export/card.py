@@ -51,7 +51,7 @@ def card(about: About, report: BuildReport, size: str) -> str:
     data = "\n".join(f"- {item}" for item in about.data) or "- none stated"
     licences = "\n".join(f"- {item.what}: {item.licence}" for item in about.licences) or "- none stated"
     return f"""# {report.name} {about.version}
-
+{_mark(report)}
 {size}
 Input: two 224x224 views of one frame (`views`, uint8). Output: quality as a mean opinion score (MOS,
 1 bad to 5 excellent; scale {MOS_SCALE}, version {MOS_SCALE_VERSION}) with an interval, and the severity,
@@ -92,6 +92,17 @@ Intervals:
 
 Layers in float:
 {floats}
+"""
+
+
+def _mark(report: BuildReport) -> str:
+    """What a reader must know first of a bundle that was not accepted."""
+    if not report.anyway:
+        return ""
+    failures = "\n".join(f"> - {text}" for text in report.failures)
+    return f"""
+> **Not accepted.** This export failed its acceptance and was written with `--accept-anyway`:
+{failures}
 """
 
 

@@ -61,13 +61,14 @@ class Row:
 @dataclass(frozen=True)
 class Parity:
     """frames: of the validation set. thresholds: MOS at which a gate was put. failures: a sentence
-    for each budget that is exceeded; empty means accepted."""
+    for each budget that is exceeded; empty means accepted. codes: of the failures, one each."""
 
     frames: int
     thresholds: tuple[float, ...]
     budgets: Budgets
     rows: tuple[Row, ...]
     failures: tuple[str, ...]
+    codes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -140,40 +141,41 @@ def compare(
 
     encodings = [n for n in outputs if n not in (FLOAT, "torch")]
     rows = [row(n, FLOAT) for n in outputs]
-    failures = [f for r in rows if r.engine in encodings for f in _failures(r.engine, _loss(r, budgets))]
+    broken = [f for r in rows if r.engine in encodings for f in _failures(r.engine, _loss(r, budgets))]
     for i, name in enumerate(encodings):
         for other in encodings[i + 1 :]:
             rows.append(row(other, name))
-            failures += _failures(f"{name} and {other}", _difference(rows[-1], budgets))
-    return Parity(len(human), tuple(map(float, limits)), budgets, tuple(rows), tuple(failures))
+            broken += _failures(f"{name} and {other}", _difference(rows[-1], budgets))
+    failures, codes = tuple(text for _, text in broken), tuple(code for code, _ in broken)
+    return Parity(len(human), tuple(map(float, limits)), budgets, tuple(rows), failures, codes)
 
 
-_Checks = tuple[tuple[str, float, float], ...]
-"""What, its value, its budget."""
+_Checks = tuple[tuple[str, str, float, float], ...]
+"""Code, what, its value, its budget."""
 
 
 def _loss(r: Row, b: Budgets) -> _Checks:
     return (
-        ("SRCC loss", r.srcc_loss, b.srcc_loss),
-        ("mean change in MOS", r.mos_mean, b.mos_mean),
-        ("largest change in MOS", r.mos_max, b.mos_max),
-        (f"mean change of the {len(FAULTS)} faults", r.fault_mean, b.fault_mean),
-        ("share of gate decisions that flip", r.flips, b.flips),
+        ("LEAF_E_EXPORT_SRCC_LOSS", "SRCC loss", r.srcc_loss, b.srcc_loss),
+        ("LEAF_E_EXPORT_MOS_MEAN", "mean change in MOS", r.mos_mean, b.mos_mean),
+        ("LEAF_E_EXPORT_MOS_MAX", "largest change in MOS", r.mos_max, b.mos_max),
+        ("LEAF_E_EXPORT_FAULT_MEAN", f"mean change of the {len(FAULTS)} faults", r.fault_mean, b.fault_mean),
+        ("LEAF_E_EXPORT_FLIPS", "share of gate decisions that flip", r.flips, b.flips),
     )
 
 
 def _difference(r: Row, b: Budgets) -> _Checks:
     return (
-        ("mean difference in MOS", r.mos_mean, b.pair_mean),
-        ("largest difference in MOS", r.mos_max, b.pair_max),
-        ("share of gate decisions that differ", r.flips, b.pair_flips),
+        ("LEAF_E_EXPORT_PAIR_MEAN", "mean difference in MOS", r.mos_mean, b.pair_mean),
+        ("LEAF_E_EXPORT_PAIR_MAX", "largest difference in MOS", r.mos_max, b.pair_max),
+        ("LEAF_E_EXPORT_PAIR_FLIPS", "share of gate decisions that differ", r.flips, b.pair_flips),
     )
 
 
-def _failures(who: str, checks: _Checks) -> list[str]:
+def _failures(who: str, checks: _Checks) -> list[tuple[str, str]]:
     # `not <=`: a NaN fails
     return [
-        f"{who}: {what} is {value:.4f}; at most {limit:g}"
-        for what, value, limit in checks
+        (code, f"{who}: {what} is {value:.4f}; at most {limit:g}")
+        for code, what, value, limit in checks
         if not value <= limit
     ]

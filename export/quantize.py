@@ -169,22 +169,25 @@ def quantize(
     *,
     rules: Sequence[Rule] = RULES,
     keep_float: Sequence[str] = (),
+    reference: Net | None = None,
 ) -> Quantized:
     """The encoding of `net` by the rule for ranges that changes the scores least.
 
     seen: of the one calibration run, the same for all encodings. views: calibration views, uint8
     [N, 2, 3, 224, 224], 2 or more: biases are corrected on at most half of them (`CORRECTION_FRAMES`),
-    and the rules are compared on others, on the engine of the runtime.
+    and the rules are compared on others, on the engine of the runtime. reference: the float network that
+    scores are compared with, where `net` was fine-tuned from it; biases then stay as the fine-tuning left
+    them, as it has seen the rounding that a correction would take out.
     """
     if len(views) < 2 or not rules:
         raise ValueError(f"expected 2 calibration views and one of {RULES}; found {len(views)}, {rules}")
     half = min(CORRECTION_FRAMES, len(views) // 2)
     unseen = views[half : half + COMPARISON_FRAMES]
-    wanted = run_model(float_model(net), unseen)["mos"]
+    wanted = run_model(float_model(reference or net), unseen)["mos"]
     tried = []
     for rule in rules:
         plan = make_plan(net, encoding, seen.ranges(rule, encoding), keep_float)
-        corrected = correct_bias(net, plan, views[:half])
+        corrected = correct_bias(net, plan, views[:half]) if reference is None else net
         model = quantized_model(corrected, plan)
         error = score_change(wanted, run_model(model, unseen)["mos"])
         tried.append(Quantized(corrected, plan, model, rule, {rule: error}))

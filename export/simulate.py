@@ -144,3 +144,16 @@ def run_views(
         for i in range(0, len(views), batch):
             parts.append(run(net, images(views[i : i + batch]), plan, weights, probe))
     return {name: torch.cat([p[name] for p in parts]).numpy() for name in OUTPUT_NAMES}
+
+
+def joint_features(net: Net, views: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Features of both views joined, which the heads read, in float: [N, joint] for views
+    [N, 2, 3, 224, 224]."""
+    parts: list[NDArray[np.float32]] = []
+
+    def probe(layer: Layer, linear: Tensor, out: Tensor) -> None:
+        if layer.kind == "joint":
+            parts.append(out.numpy().copy())
+
+    run_views(net, views, probe=probe)
+    return np.concatenate(parts)

@@ -5,32 +5,36 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaf_edge.cli.exit_codes import ExitCode, OutputError, UsageError, epilog
+from leaf_edge.cli.export_options import BUDGETS, add_arguments
+from leaf_edge.cli.source_options import options_from_args
 from leaf_edge.extras import require
 
 if TYPE_CHECKING:
-    from leaf_edge.datasets.biq2021 import Sample
-    from leaf_edge.export import About, Budgets, Rated
-    from leaf_edge.student.network import Student
+    from leaf_edge.cli.export_inputs import Inputs
+    from leaf_edge.export import About, BuildOptions, BuildReport
 
 _EXAMPLES = """\
   leaf-edge export runs/leaf-m/best.pt --data biq2021/ --output leaf-m.leaf
-  leaf-edge export runs/leaf-s/best.pt --data biq2021/ --output leaf-s.leaf --json report.json
-  leaf-edge export best.pt --data biq2021/ --output cam.leaf --max-mos-mean 0.02 --threshold 3.2"""
-_BUDGETS = {
-    "srcc_loss": "loss of SRCC on the validation photographs",
-    "mos_mean": "mean change in MOS",
-    "mos_max": "largest change in MOS",
-    "fault_mean": "mean change of the fault severities",
-    "flips": "share of gate decisions that change",
-    "pair_mean": "mean difference in MOS of the two encodings",
-    "pair_max": "largest difference in MOS of the two encodings",
-    "pair_flips": "share of gate decisions in which the two encodings differ",
-}
+  leaf-edge export best.pt --frames yard.mp4 photos/ --every 10 --data biq2021/ --output cam.leaf
+  leaf-edge export best.pt --frames yard.mp4 --data biq2021/ --check-frames
+  leaf-edge export best.pt --data biq2021/ --output cam.leaf --max-mos-mean 0.02 --threshold 3.2
+  leaf-edge export best.pt --data biq2021/ --output cam.leaf --qat 200 --refused-to refused/
+  leaf-edge export best.pt --data biq2021/ --output cam.leaf --sensitivity layers.json"""
+_CODES = (
+    ExitCode.OK,
+    ExitCode.INTERNAL,
+    ExitCode.USAGE,
+    ExitCode.SKIPPED,
+    ExitCode.INPUT,
+    ExitCode.EXTRA,
+    ExitCode.REFUSED,
+    ExitCode.OUTPUT,
+)
 _DATA = (
     "BIQ2021 (N. Ahmed, S. Asif, arXiv 2202.03879): photographs of 512x512 with human MOS, a part of its "
     "training split",
@@ -44,72 +48,15 @@ _GOLDEN = ("golden frames (drawn by this project)", "Apache-2.0")
 
 
 def add_parser(verbs: Any) -> argparse.ArgumentParser:
-    """Options of `leaf-edge export`; budgets default to those of `Budgets`."""
+    """Options of `leaf-edge export`."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "export",
         help="quantise a student and write its bundle",
         description=__doc__,
-        epilog=epilog(
-            _EXAMPLES,
-            (
-                ExitCode.OK,
-                ExitCode.INTERNAL,
-                ExitCode.USAGE,
-                ExitCode.INPUT,
-                ExitCode.EXTRA,
-                ExitCode.REFUSED,
-                ExitCode.OUTPUT,
-            ),
-        ),
+        epilog=epilog(_EXAMPLES, _CODES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", type=Path, help="best.pt of `leaf-edge train`")
-    parser.add_argument("--data", type=Path, required=True, help="folder with mos.csv and images/ (BIQ2021)")
-    parser.add_argument("--output", type=Path, required=True, metavar="NAME.leaf", help="bundle to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing bundle")
-    parser.add_argument("--onnx", type=Path, metavar="FILE", help="also write the float32 graph")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="report as JSON, of a refusal too")
-    parser.add_argument("--version", default="1.0.0", help="of the bundle (default: %(default)s)")
-    parser.add_argument(
-        "--trained-on",
-        action="append",
-        metavar="TEXT",
-        help="data set for the card, may be repeated (default: BIQ2021 and synthetic faults)",
-    )
-    parser.add_argument(
-        "--licence",
-        action="append",
-        nargs=2,
-        metavar=("WHAT", "LICENCE"),
-        help="for the card, may be repeated (default: those of BIQ2021 and the ImageNet weights)",
-    )
-    parser.add_argument("--commit", default="", help="of the code that trained the student")
-    parser.add_argument(
-        "--calibration-frames",
-        type=int,
-        default=128,
-        help="training photographs for INT8 (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--validation-frames", type=int, metavar="N", help="at most N photographs for each of fit and check"
-    )
-    parser.add_argument("--coverage", type=float, default=0.9, help="of the interval (default: %(default)s)")
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        help="gate threshold in MOS for flips (default: nine, 30th to 70th percentile of the scores)",
-    )
-    parser.add_argument("--keep-float", action="append", default=[], metavar="LAYER", help="may be repeated")
-    parser.add_argument(
-        "--most-float",
-        type=int,
-        default=4,
-        help="layers that may stay in float by sensitivity where a budget breaks (default: %(default)s)",
-    )
-    for name, text in _BUDGETS.items():
-        parser.add_argument(
-            f"--max-{name.replace('_', '-')}", type=float, metavar="X", help=f"budget: {text}"
-        )
+    add_arguments(parser)
     return parser
 
 
@@ -117,146 +64,169 @@ def run(args: argparse.Namespace) -> int:
     """Exports, prints the table of parity, and says what was refused."""
     require("torch", "train")
     require("onnx", "train")
-    from leaf_edge.calibration import CalibrationError
-    from leaf_edge.export import BuildOptions, ExportError, RefusedError, build_bundle, to_onnx
+    from leaf_edge.cli.export_inputs import InputError, read_inputs
+    from leaf_edge.cli.export_table import report_text, sensitivity_text
 
     _check(args)
+    source_options = options_from_args(args)
     try:
-        student, samples = _read(args)
-    except _InputError as error:
-        print(f"leaf-edge: {error}", file=sys.stderr)
+        inputs = read_inputs(args, source_options)
+    except InputError as error:
+        _say(str(error))
         return ExitCode.INPUT
-    calibration, fit, check = _sets(samples, args.calibration_frames, args.validation_frames)
-    options = BuildOptions(
-        budgets=_budgets(args),
-        threshold=args.threshold,
-        coverage=args.coverage,
-        keep_float=tuple(args.keep_float),
-        most_float=args.most_float,
-        overwrite=args.overwrite,
-    )
+    for problem in inputs.problems:
+        _say(f"skipped {problem}")
+    done = ExitCode.SKIPPED if inputs.problems else ExitCode.OK
+    if args.check_frames:
+        return _check_frames(args, inputs) or done
+    try:
+        report = _build(args, inputs)
+    except _RefusedError as refused:
+        return refused.status
+    _write_json(args.json, report.to_dict())
+    if report.sensitivity:
+        _write_json(args.sensitivity, {n: asdict(c) for n, c in report.sensitivity.items()})
+        print(sensitivity_text(report.sensitivity))
+    print(report_text(report))
+    for code, failure in zip(report.codes, report.failures, strict=True):
+        print(f"accepted anyway: {code}: {failure}", file=sys.stderr)
+    return done
+
+
+class _RefusedError(Exception):
+    """The export was refused, and this was said."""
+
+    status = ExitCode.REFUSED
+
+
+def _build(args: argparse.Namespace, inputs: Inputs) -> BuildReport:
+    from leaf_edge.calibration import CalibrationError
+    from leaf_edge.export import ExportError, RefusedError, build_bundle, to_onnx
+
+    assert inputs.fit is not None and inputs.check is not None
     try:
         _, report = build_bundle(
-            student,
+            inputs.student,
             args.output,
-            calibration=calibration,
-            fit=fit,
-            validation=check,
+            calibration=inputs.calibration,
+            fit=inputs.fit,
+            validation=inputs.check,
             about=_about(args),
-            options=options,
+            options=_options(args),
             say=lambda text: print(text, file=sys.stderr, flush=True),
         )
         if args.onnx:
-            to_onnx(student, args.onnx)
+            to_onnx(inputs.student, args.onnx)
     except RefusedError as error:
-        _write_json(args.json, error.report.to_dict())
-        print(error.report.parity.to_text())
-        for failure in error.report.failures:
-            print(f"refused: {failure}", file=sys.stderr)
-        return ExitCode.REFUSED
+        _refuse(args, inputs, error.report)
+        raise _RefusedError from None
     except (CalibrationError, ExportError) as error:
-        print(f"refused: {error}", file=sys.stderr)
-        return ExitCode.REFUSED
+        code = str(getattr(error, "code", "LEAF_E_EXPORT_REFUSED"))
+        print(f"refused: {code}: {error}", file=sys.stderr)
+        refusal = {"accepted": False, "anyway": False, "failures": [str(error)], "codes": [code]}
+        _write_json(args.json, refusal)
+        if args.refused_to:
+            _write_json(_folder(args.refused_to) / "report.json", refusal)
+        raise _RefusedError from None
     except FileExistsError as error:
         raise OutputError(f"{error.filename} is there already; --overwrite replaces it") from None
+    return report
+
+
+def _refuse(args: argparse.Namespace, inputs: Inputs, report: BuildReport) -> None:
+    """Says why, and leaves the report and the worst frames where they were asked for."""
+    from leaf_edge.cli.export_table import report_text, sensitivity_text
+    from leaf_edge.export import contact_sheet
+
+    text = report_text(report)
+    failures = [f"refused: {c}: {f}" for c, f in zip(report.codes, report.failures, strict=True)]
     _write_json(args.json, report.to_dict())
-    print(report.parity.to_text())
-    return ExitCode.OK
+    if report.sensitivity:
+        _write_json(args.sensitivity, {n: asdict(c) for n, c in report.sensitivity.items()})
+        print(sensitivity_text(report.sensitivity))
+    print(text)
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    pictures = [args.json.with_suffix(".worst.png")] if args.json else []
+    if args.refused_to:
+        folder = _folder(args.refused_to)
+        _write_json(folder / "report.json", report.to_dict())
+        _write(folder / "table.txt", "\n".join([text, *failures]) + "\n")
+        pictures = [folder / "worst.png"]
+    assert inputs.check is not None
+    for picture in pictures:
+        try:
+            title = f"{report.name}: refused; frames that INT8 changed most"
+            contact_sheet(picture, report.worst, inputs.check.views, title)
+        except OSError as error:
+            raise OutputError(f"{picture}: {error.strerror}") from None
+        print(f"worst frames in {picture}", file=sys.stderr)
 
 
-class _InputError(Exception):
-    """Checkpoint or data that cannot be used."""
+def _check_frames(args: argparse.Namespace, inputs: Inputs) -> int:
+    from leaf_edge.calibration.frames import FramesError
+    from leaf_edge.cli.export_table import frames_text
+    from leaf_edge.export import check_frames
 
-
-def _read(args: argparse.Namespace) -> tuple[Student, list[Sample]]:
-    from leaf_edge.datasets import biq2021
-    from leaf_edge.export.encoding import check_layers
-    from leaf_edge.export.net import from_student
-    from leaf_edge.student.network import load_checkpoint
-
+    validation = None if inputs.check is None else inputs.check.views
     try:
-        student = load_checkpoint(args.checkpoint)
-    except OSError:
-        raise
-    except Exception as error:  # torch's errors for a broken file have no common base
-        text = str(error).strip().splitlines() or [type(error).__name__]
-        raise _InputError(f"{args.checkpoint} is not a checkpoint of `leaf-edge train`: {text[0]}") from None
-    try:
-        check_layers(from_student(student), args.keep_float)
-    except ValueError as error:
-        raise UsageError(f"--keep-float: {error}") from None
-    try:
-        return student, biq2021.load(args.data)
-    except ValueError as error:
-        raise _InputError(str(error)) from None
+        report = check_frames(inputs.student, inputs.calibration, validation, min_coverage=args.min_coverage)
+    except FramesError as error:
+        print(f"refused: {error.code}: {error}", file=sys.stderr)
+        return ExitCode.REFUSED
+    _write_json(args.json, report.to_dict())
+    print(frames_text(report))
+    if validation is None:
+        _say("without --data there are no validation frames to compare with: coverage was not checked")
+    return ExitCode.REFUSED if report.refusals else ExitCode.OK
 
 
 def _check(args: argparse.Namespace) -> None:
     from leaf_edge.export import valid_name
 
-    if not valid_name(args.output.name):
+    if args.data is None and not (args.check_frames and args.frames):
+        raise UsageError("--data is needed: rated photographs for the curve and the acceptance")
+    if args.output is None and not args.check_frames:
+        raise UsageError("--output NAME.leaf is needed (or --check-frames, which writes no bundle)")
+    if args.output is not None and not valid_name(args.output.name):
         raise UsageError(
             f"--output is {args.output}; expected NAME.leaf, such as leaf-s.leaf (lower case, digits, . _ -)"
         )
-    if args.output.exists() and not args.overwrite:
+    if args.output is not None and args.output.exists() and not (args.overwrite or args.check_frames):
         raise OutputError(f"{args.output} is there already; --overwrite replaces it")
-    for option, path in (("--output", args.output), ("--onnx", args.onnx), ("--json", args.json)):
+    files = ("output", "onnx", "json", "sensitivity", "refused_to")
+    for option, path in ((name.replace("_", "-"), getattr(args, name)) for name in files):
         if path is not None and not path.parent.is_dir():
-            raise OutputError(f"{option} {path}: there is no folder {path.parent}; make it first")
-    if not 0 < args.coverage < 1:
-        raise UsageError(f"--coverage is {args.coverage:g}; expected a share between 0 and 1")
+            raise OutputError(f"--{option} {path}: there is no folder {path.parent}; make it first")
+    for option, share in (("coverage", args.coverage), ("min-coverage", args.min_coverage)):
+        if share is not None and not 0 < share < 1 and not (option == "min-coverage" and share in (0, 1)):
+            raise UsageError(f"--{option} is {share:g}; expected a share between 0 and 1")
     if args.most_float < 0 or args.calibration_frames < 1 or (args.validation_frames or 1) < 1:
         raise UsageError("--most-float, --calibration-frames and --validation-frames are counts")
-    for name in _BUDGETS:
+    if args.qat < 0:
+        raise UsageError(f"--qat is {args.qat}; expected a number of steps, 0 or more")
+    for name in BUDGETS:
         if not (getattr(args, f"max_{name}") or 0.0) >= 0.0:
             raise UsageError(f"--max-{name.replace('_', '-')} must be 0 or more")
 
 
-def _sets(samples: list[Sample], frames: int, most: int | None) -> tuple[Any, Rated, Rated]:
-    """Calibration views of training photographs; the validation side in two halves by scene group."""
-    import numpy as np
-
-    from leaf_edge.calibration.frames import choose
-    from leaf_edge.export import Rated
-
-    train = [s for s in samples if s.split == "train"]
-    held_out = [s for s in samples if s.split == "val"]
-    half = {g: i % 2 for i, g in enumerate(sorted({s.group for s in held_out}))}
-    sides = [[s for s in held_out if half[s.group] == side] for side in (0, 1)]
-    if most:
-        sides = [[side[i] for i in choose(len(side), most)] for side in sides]
-    calibration = _views([train[i] for i in choose(len(train), frames)], "calibration")
-    fit, check = (
-        Rated(_views(side, what), np.array([s.mos for s in side]))
-        for side, what in zip(sides, ("fit", "validation"), strict=True)
-    )
-    return calibration, fit, check
-
-
-def _views(samples: list[Sample], what: str) -> Any:
-    """Views of photographs, uint8 [N, 2, 3, 224, 224], with a progress bar."""
-    import numpy as np
-    from rich.console import Console
-    from rich.progress import track
-
-    from leaf_edge.frames import read_image
-    from leaf_edge.views import make_views
-    from leaf_edge.views.native import SHAPE
-
-    console = Console(stderr=True)
-    out = np.empty((len(samples), *SHAPE), np.uint8)
-    for i, sample in enumerate(
-        track(samples, f"views: {what}", console=console, disable=not console.is_terminal)
-    ):
-        make_views(read_image(sample.path), out=out[i])
-    return out
-
-
-def _budgets(args: argparse.Namespace) -> Budgets:
-    from leaf_edge.export import Budgets
+def _options(args: argparse.Namespace) -> BuildOptions:
+    from leaf_edge.export import Budgets, BuildOptions
 
     given = {f.name: getattr(args, f"max_{f.name}") for f in fields(Budgets)}
-    return Budgets(**{name: value for name, value in given.items() if value is not None})
+    more = {} if args.min_coverage is None else {"min_coverage": args.min_coverage}
+    return BuildOptions(
+        budgets=Budgets(**{name: value for name, value in given.items() if value is not None}),
+        threshold=args.threshold,
+        coverage=args.coverage,
+        keep_float=tuple(args.keep_float),
+        most_float=args.most_float,
+        qat=args.qat,
+        accept_anyway=args.accept_anyway,
+        sensitivity=args.sensitivity is not None,
+        overwrite=args.overwrite,
+        **more,
+    )
 
 
 def _figures(checkpoint: Path) -> dict[str, Any]:
@@ -279,14 +249,29 @@ def _about(args: argparse.Namespace) -> About:
     )
 
 
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}") from None
+    return path
+
+
 def _write_json(path: Path | None, report: dict[str, Any]) -> None:
-    if path is None:
-        return
+    if path is not None:
+        _write(path, json.dumps(report, indent=2) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     try:
-        part.write_text(json.dumps(report, indent=2) + "\n")
+        part.write_text(text)
         part.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}") from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def _say(text: str) -> None:
+    print(f"leaf-edge: {text}", file=sys.stderr)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import cv2
 import numpy as np
 import torch
@@ -92,3 +94,42 @@ def rated(student: Student, count: int, seed: int, noise: float = 0.15) -> Rated
     mos = 3 + 5 * (raw_scores(student, views) - 0.5)
     mos += np.random.default_rng(seed).normal(0, noise, count)
     return Rated(views, np.clip(mos, 1, 5))
+
+
+def tiny_student() -> Student:
+    """The smallest student: its export takes a second or two."""
+    return small_student(expansion=1, head=32, joint=16)
+
+
+def rescaled(student: Student, octaves: int, seed: int = 0) -> Student:
+    """A copy that computes the same in float, to the bit, whose linear activations have channels of unlike
+    ranges.
+
+    Layer by layer, each channel of a residual stream is scaled by a power of two, 1 to 2**`octaves`, in every
+    convolution that writes it, and scaled back in every one that reads it.
+    """
+    rng = np.random.default_rng(seed)
+    student = copy.deepcopy(student)
+    scale: Tensor | None = None
+    with torch.no_grad():
+        for block in student.inverted_residuals():
+            if scale is not None:
+                _read(block.expand if block.expand is not None else block.dw, scale, block.expand is None)
+            project = block.project.conv
+            if block.residual and scale is None:
+                continue  # what it adds comes from the stem, through ReLU6, which no scale passes
+            if not block.residual:
+                steps = rng.integers(0, octaves + 1, project.out_channels)
+                scale = torch.from_numpy(2.0**steps).float()
+            assert scale is not None
+            project.weight.mul_(scale.reshape(-1, 1, 1, 1))
+            assert project.bias is not None
+            project.bias.mul_(scale)
+        assert scale is not None
+        _read(student.head, scale, False)
+    return student
+
+
+def _read(layer: Conv | nn.Module, scale: Tensor, depthwise: bool) -> None:
+    assert isinstance(layer, Conv)
+    layer.conv.weight.div_(scale.reshape(-1, 1, 1, 1) if depthwise else scale.reshape(1, -1, 1, 1))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from export_inputs import rated, scenes, small_student
+from export_inputs import rated, scenes, tiny_student
 
 from leaf_edge import load
 from leaf_edge.bundle import Licence, load_bundle
@@ -25,7 +25,7 @@ LOOSE = Budgets(
 
 @pytest.fixture(scope="module")
 def sets():
-    student = small_student()
+    student = tiny_student()
     return student, {
         "calibration": scenes(24, seed=1),
         "fit": rated(student, 40, seed=2),
@@ -96,7 +96,7 @@ def test_a_layer_that_breaks_int8_stays_in_float(
         project.bias[0] *= 1000
         student.head.conv.weight[:, 0] /= 1000
     folder = tmp_path / "tiny.leaf"
-    monkeypatch.setattr("leaf_edge.export.build._SENSITIVITY_FRAMES", 4)
+    monkeypatch.setattr("leaf_edge.export.mend.SENSITIVITY_FRAMES", 4)
     said: list[str] = []
     options = BuildOptions(budgets=replace(LOOSE, mos_mean=0.1), most_float=1)
     bundle, report = build_bundle(student, folder, **inputs, options=options, say=said.append)

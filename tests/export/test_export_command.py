@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from export_inputs import rated, small_student
+from export_inputs import rated, tiny_student
 
 from leaf_edge.bundle import load_bundle
 from leaf_edge.cli.exit_codes import ExitCode
@@ -32,7 +32,7 @@ def groups(side: str, count: int) -> list[str]:
 def command_line(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A checkpoint and a folder that looks like BIQ2021."""
     folder = tmp_path_factory.mktemp("export")
-    student = small_student()
+    student = tiny_student()
     save_checkpoint(folder / "best.pt", student, validation={"srcc": 0.5}, epoch=3)
     data = folder / "data"
     (data / "images").mkdir(parents=True)
@@ -47,7 +47,11 @@ def command_line(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "best.pt", data
 
 
-def test_command_refuses(command_line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_refuses(
+    command_line, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leaf_edge.export.mend.SENSITIVITY_FRAMES", 4)
+    layers = tmp_path / "layers.json"
     checkpoint, data = command_line
     out, report = tmp_path / "tiny.leaf", tmp_path / "report.json"
     arguments = ["export", str(checkpoint), "--data", str(data), "--output", str(out), "--json", str(report)]
@@ -60,12 +64,73 @@ def test_command_refuses(command_line, tmp_path: Path, capsys: pytest.CaptureFix
         "0",
         "--max-mos-mean",
         "0",
+        "--refused-to",
+        str(tmp_path / "refused"),
+        "--sensitivity",
+        str(layers),
     ]
     assert main(arguments) == ExitCode.REFUSED
     text = capsys.readouterr()
-    assert "refused: cpu: mean change in MOS" in text.err and "mean dMOS" in text.out
-    assert json.loads(report.read_text())["accepted"] is False
-    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+    assert "refused: LEAF_E_EXPORT_MOS_MEAN: cpu: mean change in MOS" in text.err and "mean dMOS" in text.out
+    told = json.loads(report.read_text())
+    assert told["accepted"] is False and Path(told["worst"][0]["name"]).parent == data / "images"
+    costs = json.loads(layers.read_text())
+    assert sorted(costs) == ["cpu", "trt"] and costs["cpu"]["frames"] == 4
+    assert {"layer", "alone", "gain"} == set(costs["trt"]["layers"][0])
+    assert "gain in float" in text.out
+    layers.unlink()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["refused", "report.json", "report.worst.png"]
+    assert sorted(p.name for p in (tmp_path / "refused").iterdir()) == [
+        "report.json",
+        "table.txt",
+        "worst.png",
+    ]
+    assert "LEAF_E_EXPORT_MOS_MEAN" in (tmp_path / "refused" / "table.txt").read_text()
+
+
+def noise_pictures(folder: Path) -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(17):
+        cv2.imwrite(str(folder / f"{i}.png"), rng.integers(0, 256, (224, 224, 3), np.uint8))
+    return folder
+
+
+def test_frames_of_the_camera_are_checked_alone(
+    command_line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, data = command_line
+    base = ["export", str(checkpoint), "--check-frames"]
+    report = tmp_path / "frames.json"
+    arguments = [*base, "--frames", str(data / "images"), "--data", str(data), "--json", str(report)]
+    assert main([*arguments, "--calibration-frames", "30"]) == ExitCode.OK
+    assert "share of validation frames with a calibration frame like them" in capsys.readouterr().out
+    told = json.loads(report.read_text())
+    assert told["accepted"] and told["frames"] == 30 and told["likeness"]["share"] > 0.4
+    noise = noise_pictures(tmp_path / "noise")
+    (noise / "broken.png").write_bytes(b"no picture")
+    assert main([*base, "--frames", str(noise)]) == ExitCode.REFUSED
+    text = capsys.readouterr()
+    assert "LEAF_E_CALIBRATION_RANDOM" in text.out and "coverage was not checked" in text.err
+    assert "broken.png" in text.err
+    assert main([*base, "--frames", str(tmp_path / "none")]) == ExitCode.INPUT
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_noise_as_the_cameras_frames_is_taken_only_with_a_mark(
+    command_line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, data = command_line
+    out = tmp_path / "noise.leaf"
+    arguments = ["export", str(checkpoint), "--data", str(data), "--output", str(out)]
+    arguments += ["--frames", str(noise_pictures(tmp_path / "noise"))]
+    arguments += ["--validation-frames", "20", "--most-float", "0"]
+    assert main(arguments) == ExitCode.REFUSED
+    assert "refused: LEAF_E_CALIBRATION_RANDOM" in capsys.readouterr().err and not out.exists()
+    assert main([*arguments, "--accept-anyway"]) == ExitCode.OK
+    assert "accepted anyway: LEAF_E_CALIBRATION_RANDOM" in capsys.readouterr().err
+    acceptance = load_bundle(out).manifest.acceptance
+    assert acceptance is not None and acceptance.anyway and "random noise" in acceptance.failures[0]
 
 
 def test_command_writes(command_line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,6 +157,8 @@ def test_command_writes(command_line, tmp_path: Path, capsys: pytest.CaptureFixt
         ("Tiny.leaf", (), ExitCode.USAGE, "lower case"),
         ("none/tiny.leaf", (), ExitCode.OUTPUT, "there is no folder"),
         ("tiny.leaf", ("--json", "none/report.json"), ExitCode.OUTPUT, "there is no folder none"),
+        ("tiny.leaf", ("--qat", "-1"), ExitCode.USAGE, "--qat is -1"),
+        ("tiny.leaf", ("--min-coverage", "2"), ExitCode.USAGE, "--min-coverage is 2"),
         ("tiny.leaf", ("--coverage", "1"), ExitCode.USAGE, "between 0 and 1"),
         ("tiny.leaf", ("--max-flips", "nan"), ExitCode.USAGE, "--max-flips must be 0 or more"),
         ("tiny.leaf", ("--keep-float", "stern"), ExitCode.USAGE, "no such INT8 layer"),
