@@ -16,7 +16,6 @@ from leaf_edge.bundle import Bundle, BundleCode, BundleError
 from leaf_edge.bundle.engines import VERSION_COMPATIBLE, engine_bytes
 from leaf_edge.bundle.errors import REMEDY
 from leaf_edge.bundle.manifest import EngineEntry
-from leaf_edge.extras import MissingExtraError
 from leaf_edge.frames.frame import Frame, Roi
 from leaf_edge.runtime.engine import OnnxEngine, RawOutputs, TimedOutputs
 from leaf_edge.runtime.engine_fit import Misfit, dla_core, find_fit
@@ -181,7 +180,7 @@ def _start(plan: bytes, entry: EngineEntry, package: TensorRT, *, device: int, s
     try_plan(plan, package, host_code=host_code, device=device, dla=dla)
     try:
         return TensorrtEngine(plan, package, host_code=host_code, device=device, stream=stream, dla=dla)
-    except MissingExtraError as error:
+    except ImportError as error:  # pycuda is missing, or made for another driver
         raise BundleError(BundleCode.DEVICE_NO_TENSORRT, str(error)) from None
 
 
@@ -211,7 +210,7 @@ def rebuild_tensorrt(
     )
     from leaf_edge.runtime.rebuild import rebuilt
 
-    entry, plan = rebuilt(bundle, package, driver, device)
+    entry, plan = rebuilt(bundle, device)
     return _start(plan, entry, package, device=device, stream=stream)
 
 

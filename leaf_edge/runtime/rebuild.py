@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Any
 
 from leaf_edge.bundle import Bundle, BundleCode, BundleError
 from leaf_edge.bundle.manifest import EngineEntry
 from leaf_edge.extras import MissingExtraError, require
-from leaf_edge.runtime.preflight import Driver, TensorRT, os_name
+
+_log = logging.getLogger(__name__)
 
 
-def rebuilt(bundle: Bundle, package: TensorRT, driver: Driver, device: int) -> tuple[EngineEntry, bytes]:
+def rebuilt(bundle: Bundle, device: int) -> tuple[EngineEntry, bytes]:
     """The engine's entry, as a manifest would have it, and the plan. Nothing is written.
 
-    Built with the defaults of `leaf-edge build-engine` from the bundle's `trt` encoding. The preflight must
-    have passed. Raises `BundleError`: DEVICE_NO_TENSORRT where the packages that build are not there
-    (extras train and tensorrt), ENGINE_PLAN where TensorRT does not build it.
+    Built and checked as `leaf-edge build-engine` does by default. device: number of the CUDA device. The
+    driver must have been found to work. Raises `BundleError`: DEVICE_NO_TENSORRT where a package that builds is not
+    there (extras train and tensorrt), DEVICE_NO_DRIVER, ENGINE_PLAN where TensorRT does not build it or the
+    engine does not score as it must.
     """
-    # The builder belongs to the export, which stands above the runtime: imported here, for who asked for it.
     try:
-        onnx, cuda = require("onnx", "train"), require("pycuda.driver", "tensorrt")
-        half, network, options, key = map(_export, ("half", "network", "options", "key"))
+        require("onnx", "train")
+        cuda = require("pycuda.driver", "tensorrt")
+        # The builder belongs to the export, which stands above the runtime: imported for who asked for it.
+        builder, options, half = map(_export, ("engine_build", "engine_options", "engine_half"))
+    except ImportError as error:  # an extra that is missing, or libraries behind one
+        raise BundleError(BundleCode.DEVICE_NO_TENSORRT, str(error)) from None
+    try:
+        cuda.init()
+        context = cuda.Device(device).retain_primary_context()
+        context.push()  # TensorRT builds for the device that is current
+        try:
+            built = builder.build(bundle, options.EngineOptions(), device=device, say=_log.info)
+        finally:
+            cuda.Context.pop()
     except MissingExtraError as error:
         raise BundleError(BundleCode.DEVICE_NO_TENSORRT, str(error)) from None
-    chosen = options.EngineOptions()
-    cuda.init()
-    context = cuda.Device(device).retain_primary_context()
-    context.push()
-    try:
-        model = half.half_model(onnx.load_model_from_string(bundle.model("trt"))).SerializeToString()
-        plan = network.build_plan(model, chosen)
-        entry = key.EngineKey(package.version, driver.devices[device].sm, os_name()).entry(chosen)
-    except (half.HalfError, options.BuildError, options.DeviceError, ValueError) as error:
+    except options.DeviceError as error:
+        raise BundleError(BundleCode.DEVICE_NO_DRIVER, str(error)) from None
+    except (options.BuildError, half.HalfError, cuda.Error) as error:
         raise BundleError(BundleCode.ENGINE_PLAN, f"the engine cannot be built ({error})") from None
-    finally:
-        cuda.Context.pop()
-    return entry, bytes(plan.data)
+    return built.entry, built.plan
 
 
-def _export(part: str) -> Any:
-    return importlib.import_module(f"leaf_edge.export.engine_{part}")
+def _export(module: str) -> Any:
+    return importlib.import_module(f"leaf_edge.export.{module}")

@@ -6,6 +6,7 @@ import logging
 import sys
 from pathlib import Path
 
+import host_tensorrt
 import pytest
 from driver_stub import WORKING, build_driver
 from helpers_bundle import tiny_model
@@ -150,6 +151,36 @@ def test_a_rebuild_needs_the_full_tensorrt(bundle: Bundle, monkeypatch: pytest.M
     with pytest.raises(BundleError) as caught:
         choose_engine(bundle, "rebuild")
     assert caught.value.code is BundleCode.DEVICE_NO_TENSORRT
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("BuildError", BundleCode.ENGINE_PLAN),
+        ("DeviceError", BundleCode.DEVICE_NO_DRIVER),
+        ("MissingExtraError", BundleCode.DEVICE_NO_TENSORRT),
+    ],
+)
+def test_a_rebuild_that_fails_is_passed_over_with_the_builders_reason(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, kind: str, code: BundleCode
+) -> None:
+    from leaf_edge.export import engine_build
+
+    def build(found: Bundle, *_: object, **more: object) -> None:
+        assert found is bundle and more["device"] == 0
+        raise getattr(engine_build, kind)("why not")
+
+    monkeypatch.setattr(engine_build, "build", build)
+    monkeypatch.setattr(engines, "probe_driver", lambda: DRIVER)
+    monkeypatch.setattr(engines, "tensorrt_available", lambda driver: TensorRT("10.3.0", "full", 12))
+    monkeypatch.setattr(Bundle, "encoding", lambda self, name: self.manifest.encodings["cpu"])
+    monkeypatch.setitem(sys.modules, "pycuda", type(sys)("pycuda"))
+    monkeypatch.setitem(sys.modules, "pycuda.driver", host_tensorrt.pycuda_driver())
+    lines: list[str] = []
+    assert choose_engine(bundle, "rebuild,cpu", notice=lines.append).name == "cpu"
+    assert "an engine for TensorRT 10.3.0 is built now" in lines[0]
+    assert f"{code.value}: " in lines[1] and "why not" in lines[1]
+    assert host_tensorrt._Context.depth == 0
 
 
 FAKE = """
