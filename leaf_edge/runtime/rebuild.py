@@ -17,9 +17,9 @@ def rebuilt(bundle: Bundle, device: int) -> tuple[EngineEntry, bytes]:
     """The engine's entry, as a manifest would have it, and the plan. Nothing is written.
 
     Built and checked as `leaf-edge build-engine` does by default. device: number of the CUDA device. The
-    driver must have been found to work. Raises `BundleError`: DEVICE_NO_TENSORRT where a package that builds is not
-    there (extras train and tensorrt), DEVICE_NO_DRIVER, ENGINE_PLAN where TensorRT does not build it or the
-    engine does not score as it must.
+    driver must have been found to work. Raises `BundleError`: DEVICE_NO_TENSORRT where a package that
+    builds is not there (extras train and tensorrt), DEVICE_NO_DRIVER, ENGINE_PLAN where TensorRT does not
+    build it or the engine does not score as it must.
     """
     try:
         require("onnx", "train")

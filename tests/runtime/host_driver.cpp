@@ -1,6 +1,7 @@
-// A CUDA driver whose device is this processor: device addresses are the host's, work is done when it is enqueued,
-// and a stream that is captured keeps it instead. Only what leaf_edge/runtime/cuda_driver.py calls, with the real
-// functions' signatures (cuda.h), so that its calls and the order of an engine's work can be tested without a GPU.
+// A CUDA driver whose device is this processor: device addresses are the host's, work is done when
+// it is enqueued, and a stream that is captured keeps it instead. Only what
+// leaf_edge/runtime/cuda_driver.py calls, with the real functions' signatures (cuda.h), so that its
+// calls and the order of an engine's work can be tested without a GPU.
 #include <stdint.h>
 #include <string.h>
 
@@ -46,10 +47,11 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
   *function = reinterpret_cast<void*>(uintptr_t{0xabcdef0123456789u});
   return 0;
 }
-int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-                   unsigned shared, void* stream, void** parameters, void** extra) {
+int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                   unsigned bz, unsigned shared, void* stream, void** parameters, void** extra) {
   if (function != reinterpret_cast<void*>(uintptr_t{0xabcdef0123456789u})) return 400;
-  if (gx != 6468 || gy != 1 || gz != 1 || bx != 256 || by != 1 || bz != 1 || shared || extra) return 1;
+  if (gx != 6468 || gy != 1 || gz != 1 || bx != 256 || by != 1 || bz != 1 || shared || extra)
+    return 1;
   const Frame frame = *static_cast<const Frame*>(parameters[0]);
   return enqueue(stream, [frame] {
     ++kernels;
