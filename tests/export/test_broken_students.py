@@ -76,10 +76,10 @@ def test_calibration_on_noise_is_refused(sets, tmp_path: Path) -> None:
 
 
 def test_calibration_on_other_frames_is_refused(sets, tmp_path: Path) -> None:
-    """Dark, blurred frames of one scene, where the validation frames are of many kinds."""
+    """Negatives of one scene: pictures by every other check, and like no validation frame."""
     student, inputs = sets
-    dark = (scenes(60, seed=5)[2::3].astype(np.float32) * 0.3).astype(np.uint8)
+    negatives = 255 - scenes(60, seed=5)[::3]
     with pytest.raises(FramesError, match="validation frames have a calibration frame within") as caught:
-        build_bundle(student, tmp_path / "tiny.leaf", **{**inputs, "calibration": dark})
+        build_bundle(student, tmp_path / "tiny.leaf", **{**inputs, "calibration": negatives})
     assert caught.value.code is FrameCode.COVERAGE
     assert list(tmp_path.iterdir()) == []
