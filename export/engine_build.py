@@ -90,7 +90,12 @@ def network(bundle: Bundle, options: EngineOptions, say: Say = lambda line: None
     model = bundle.model("trt")
     if not options.half:
         return model
-    onnx = require("onnx", "train")
+    try:
+        onnx = require("onnx", "train")
+    except MissingExtraError:
+        raise MissingExtraError(
+            "onnx is not installed, which float16 needs: pip install onnx, or build with --float fp32"
+        ) from None
     from leaf_edge.export.engine_check import half_change
     from leaf_edge.export.engine_half import half_model
 
@@ -100,7 +105,7 @@ def network(bundle: Bundle, options: EngineOptions, say: Say = lambda line: None
     say(moved.line())
     if not moved.within:
         raise BuildError(f"{moved.line()}: keep float32 with --float fp32")
-    return half.SerializeToString()
+    return bytes(half.SerializeToString())
 
 
 def build(
@@ -175,7 +180,7 @@ def log_bytes(lines: tuple[str, ...]) -> bytes:
 
 
 def read_cache(path: Path | None) -> bytes:
-    """The timing cache; nothing where no file is there yet. Raises OSError, `BuildError` for one too large."""
+    """The timing cache; nothing where no file is yet. Raises OSError, `BuildError` for one too large."""
     if path is None or not path.exists():
         return b""
     if path.stat().st_size > MAX_FILE_BYTES:

@@ -46,7 +46,7 @@ class Change:
 
 def half_change(bundle: Bundle, full: onnx.ModelProto, half: onnx.ModelProto) -> Change:
     """Both graphs on ONNX Runtime's CPU, on the golden frames and on drawn ones."""
-    views = test_views(bundle)
+    views = trial_views(bundle)
     before, after = (run_exactly(model, views)["mos"] for model in (full, half))
     return change("float16 between INT8 layers", bundle, before, after)
 
@@ -58,7 +58,7 @@ def change(what: str, bundle: Bundle, before: NDArray[np.float32], after: NDArra
     return Change(what, float(moved.mean()), float(moved.max()), len(moved))
 
 
-def test_views(bundle: Bundle) -> NDArray[np.uint8]:
+def trial_views(bundle: Bundle) -> NDArray[np.uint8]:
     """Views [N, 2, 3, 224, 224] of the golden frames, then of drawn patches of many sizes and contrasts."""
     golden = [make_views(frame.frame(bundle.contents[frame.file])) for frame in bundle.manifest.golden]
     rng = np.random.default_rng(0)

@@ -9,6 +9,7 @@ scores.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -67,8 +68,10 @@ def _before_a_quantizer(nodes: Iterable[onnx.NodeProto]) -> set[str]:
 class _Halver:
     def __init__(self, model: onnx.ModelProto, half: set[str]) -> None:
         self.model, self.half = model, half
-        self.old = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-        self.new: dict[str, NDArray[np.generic]] = {}
+        self.old: dict[str, NDArray[Any]] = {
+            t.name: numpy_helper.to_array(t) for t in model.graph.initializer
+        }
+        self.new: dict[str, NDArray[Any]] = {}
 
     def write(self) -> onnx.ModelProto:
         nodes = [self._node(node) for node in self.model.graph.node]
@@ -125,19 +128,17 @@ class _Halver:
         if data in self.old:
             node.input[0] = self._constant(data, _recoded(self.old[data], wanted, rounded))
 
-    def _constant(self, name: str, value: NDArray[np.generic]) -> str:
+    def _constant(self, name: str, value: NDArray[Any]) -> str:
         self.new.setdefault(name, value)
         return name
 
 
-def _recoded(
-    codes: NDArray[np.generic], old: NDArray[np.float32], new: NDArray[np.float16]
-) -> NDArray[np.generic]:
+def _recoded(codes: NDArray[Any], old: NDArray[np.float32], new: NDArray[np.float16]) -> NDArray[Any]:
     """Codes [out, ...] of the same weights by other scales [out]."""
     ratio = old.astype(np.float64) / new.astype(np.float64)
     shaped = ratio.reshape(-1, *[1] * (codes.ndim - 1))
     limit = np.iinfo(codes.dtype)
-    recoded: NDArray[np.generic] = np.clip(np.rint(codes * shaped), -limit.max, limit.max).astype(codes.dtype)
+    recoded: NDArray[Any] = np.clip(np.rint(codes * shaped), -limit.max, limit.max).astype(codes.dtype)
     return recoded
 
 

@@ -48,7 +48,7 @@ def test_without_a_driver_one_line_and_a_code_of_its_own(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(engine_build, "probe_driver", lambda: NoDriver("libcuda.so.1 cannot be loaded"))
-    assert main(["build-engine", str(bundle)]) == ExitCode.DEVICE == 9
+    assert main(["build-engine", str(bundle)]) == ExitCode.DEVICE
     assert "libcuda.so.1 cannot be loaded" in one_line(capsys)
 
 
@@ -99,6 +99,20 @@ def test_a_package_without_its_libraries_is_named(
     installed(tmp_path / "site", monkeypatch, "tensorrt", source)
     assert main(["build-engine", str(bundle), "--float", "fp32"]) == ExitCode.EXTRA
     assert "libnvinfer.so.10" in one_line(capsys)
+
+
+def test_without_onnx_float32_is_offered(
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    with_driver: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with_driver()
+    installed(tmp_path / "site", monkeypatch, "tensorrt", '__version__ = "10.3.0"\n')
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert main(["build-engine", str(bundle)]) == ExitCode.EXTRA
+    assert "--float fp32" in one_line(capsys)
 
 
 def test_an_unsupported_version_and_an_old_device_are_refused(

@@ -10,11 +10,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from leaf_edge.bundle import Bundle
-from leaf_edge.export.engine_check import MOS_MAX, MOS_MEAN, change, half_change, run_exactly, test_views
+from leaf_edge.export.engine_check import MOS_MAX, MOS_MEAN, change, half_change, run_exactly, trial_views
 from leaf_edge.export.engine_half import SMALLEST_SCALE, HalfError, half_model
 from leaf_edge.views.native import SHAPE
-
-test_views.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +124,14 @@ def test_the_input_gets_the_same_codes(graph: Any, half: Any) -> None:
 
 def test_change_is_in_mos(leaf_s: Bundle) -> None:
     curve = leaf_s.encoding("trt").curve
-    before, after = np.float32([0.4, 0.5]), np.float32([0.4, 0.6])
+    before, after = np.array([0.4, 0.5], np.float32), np.array([0.4, 0.6], np.float32)
     moved = change("x", leaf_s, before, after)
     expected = abs(curve(float(after[1])) - curve(float(before[1])))
     assert moved.mos_max == pytest.approx(expected) and moved.mos_mean == pytest.approx(expected / 2)
 
 
 def test_batches_of_more_than_one_frame_run(leaf_s: Bundle, half: Any) -> None:
-    views = test_views(leaf_s)[:5]
+    views = trial_views(leaf_s)[:5]
     together = run_exactly(half, views)["mos"]
     alone = run_exactly(half, views[4:5])["mos"]
     assert together.shape == (5,) and together[4] == pytest.approx(alone[0], abs=1e-6)
@@ -145,7 +143,7 @@ def small(**changes: Any) -> Any:
         "s": np.float32(0.1),
         "z": np.int8(0),
         "w": np.ones((1, 1, 1, 1), np.int8),
-        "ws": np.float32([0.5]),
+        "ws": np.array([0.5], np.float32),
         "wz": np.zeros(1, np.int8),
         "b": np.zeros(1, np.float32),
         **changes,
@@ -169,7 +167,7 @@ def small(**changes: Any) -> Any:
     ("changes", "reason"),
     [
         ({"z": np.int8(3)}, "zero point 0"),
-        ({"b": np.float32([7e4])}, "float16"),
+        ({"b": np.array([7e4], np.float32)}, "float16"),
         ({"kind": "MatMul"}, "MatMul"),
     ],
 )
