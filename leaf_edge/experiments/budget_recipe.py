@@ -69,10 +69,11 @@ class BudgetRecipe:
             unknown = [m for m in getattr(self, name) if m not in known]
             if unknown:
                 raise ValueError(f"{name} has {unknown[0]!r}; expected some of: {'; '.join(known)}")
-        known = [f.name for f in fields(SimulationConfig) if f.name not in ("seed", "honest")]
+        own = ("seed", "honest")  # which the experiment sets
+        settable = [f.name for f in fields(SimulationConfig) if f.name not in own]
         for name in self.teacher:
-            if name not in known:  # seed and honest are the experiment's own
-                raise ValueError(f"teacher has {name!r}; expected some of: {', '.join(known)}")
+            if name not in settable:
+                raise ValueError(f"teacher has {name!r}; expected some of: {', '.join(settable)}")
         settings: dict[str, Any] = dict(self.teacher)
         SimulationConfig(**settings)
         if not self.budgets or not all(0 <= b <= 1 for b in self.budgets):

@@ -26,6 +26,7 @@ from leaf_edge.recipes import RecipeError, parse
 from leaf_edge.student import train
 from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
 
+pytestmark = pytest.mark.timeout(1200)  # seconds on a machine that is free, minutes on one that is not
 TINY = StudentConfig(0.25, 2, 32, 16)
 
 
@@ -33,6 +34,7 @@ TINY = StudentConfig(0.25, 2, 32, 16)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     monkeypatch.setitem(train.SIZES, "leaf-m", TINY)
+    monkeypatch.setattr(experiments, "STRENGTHS", (0.3,))  # one of three, for the time it takes
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +61,12 @@ def start(data: Path) -> Path:
     return data / "start.pt"
 
 
-def recipe_of(data: Path, start: Path, **changes: Any) -> dict[str, Any]:
+def recipe_of(of: Path, weights: Path, **changes: Any) -> dict[str, Any]:
     return {
-        "data": str(data),
-        "start": {"student": str(start)},
+        "data": str(of),
+        "start": {"student": str(weights)},
         "methods": ["joint", "pairs"],
-        "budgets": [0, 0.2, 1.0],
+        "budgets": [0, 0.4],
         "seeds": 2,
         "variants": 1,
         "chains": 4,
@@ -80,6 +82,7 @@ def done(data: Path, start: Path) -> Path:
     folder = data / "experiment"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(train.SIZES, "leaf-m", TINY)
+        patch.setattr(experiments, "STRENGTHS", (0.3,))
         Experiment(parse(recipe_of(data, start), BudgetRecipe), folder).run()
     return folder
 
@@ -93,7 +96,7 @@ def test_there_is_a_row_for_each_method_budget_and_seed(done: Path, data: Path) 
     found = [(r["method"], r["budget"], r["seed"]) for r in rows]
     rated = ("joint + head", "averaged + head", "ratings alone")
     expected = {(m, 0.0, s) for m in ("joint", "pairs") for s in (1, 2)}
-    expected |= {(m, b, s) for m in rated for b in (0.2, 1.0) for s in (1, 2)}
+    expected |= {(m, b, s) for m in rated for b in (0.4,) for s in (1, 2)}
     assert len(found) == len(set(found)) and set(found) == expected
     training = sum(s.split == "train" for s in experiments.biq2021.load(data))
     for row in rows:
@@ -102,8 +105,8 @@ def test_there_is_a_row_for_each_method_budget_and_seed(done: Path, data: Path) 
     # seeds draw other teachers, ratings and batches
     by = {key: r["srcc"] for key, r in zip(found, rows, strict=True)}
     assert any(by[m, b, 1] != by[m, b, 2] for m, b, _ in found)
-    # blur is all that differs in these pictures: every rating told is enough to see it
-    assert np.mean([by["joint + head", 1.0, s] for s in (1, 2)]) > 0.5
+    # blur is all that differs in these pictures, and a few dozen ratings are enough to see it
+    assert np.mean([by["joint + head", 0.4, s] for s in (1, 2)]) > 0.4
 
 
 def test_an_experiment_goes_on_and_repeats_no_row(
@@ -155,7 +158,7 @@ def test_students_from_elsewhere_are_measured_as_they_are_and_with_their_heads_t
     rows = {(r["method"], r["budget"]): r["srcc"] for r in rows_of(folder) if r["seed"] == 1}
     # it is the student of `joint`, so it must come out as that one does
     assert rows["other", 0.0] == rows["joint", 0.0]
-    assert rows["other + head", 0.2] == rows["joint + head", 0.2]
+    assert rows["other + head", 0.4] == rows["joint + head", 0.4]
 
 
 @pytest.mark.parametrize("kind", ["other weights", "other size", "no student"])
@@ -197,7 +200,7 @@ def test_the_command(
     words = ["budget", str(path), "--output", str(folder), "--json"]
     assert main([*words, "--set", "rated=[]", "--set", "seeds=1"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [r["method"] for r in rows] == ["start", "start + head", "start + head"]
+    assert [r["method"] for r in rows] == ["start", "start + head"]
     assert main([*words, "--set", "epochs=5"]) == ExitCode.USAGE
     assert "other settings (epochs)" in capsys.readouterr().err
 

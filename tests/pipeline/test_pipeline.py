@@ -22,6 +22,7 @@ from leaf_edge.pipeline import bundle as exporting
 from leaf_edge.pipeline.run import STAGES
 
 ALL = list(STAGES)
+pytestmark = pytest.mark.timeout(1200)  # seconds on a machine that is free, minutes on one that is not
 
 
 @pytest.mark.parametrize("which", ["rated", "unrated"])
@@ -169,7 +170,7 @@ def test_a_bundle_that_is_not_whole_is_exported_again(
     assert hashes(bundle) == hashes(rated.root / "tiny.leaf")
 
 
-@pytest.mark.timeout(3600)  # a dozen processes, one after another; seconds on a machine that is free
+@pytest.mark.timeout(3600)  # a dozen processes, one after another
 def test_a_pipeline_that_is_killed_again_and_again_ends_like_one_that_was_not(
     unrated: Ran, tmp_path: Path
 ) -> None:

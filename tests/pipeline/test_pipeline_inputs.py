@@ -34,6 +34,8 @@ from leaf_edge.teacher.labelling import LabelOptions
 from leaf_edge.teacher.store import LabelStore
 from leaf_edge.teacher.work import Patience
 
+pytestmark = pytest.mark.timeout(1200)  # seconds on a machine that is free, minutes on one that is not
+
 
 def written(recipe: dict[str, Any], folder: Path) -> str:
     path = folder / "recipe.yaml"
@@ -230,17 +232,20 @@ def test_a_damaged_frame_is_named_and_left_out(
 ) -> None:
     (tmp_path / "frames" / "broken.png").write_bytes(b"not a picture")
     words = ["pipeline", written(small, tmp_path), "--output", str(tmp_path / "out"), "--until", "label"]
-    for state in ("12", "unchanged"):  # it is told again when the stage is skipped
+    for state in ("60 pictures", "unchanged"):  # it is told again when the stage is skipped
         assert main(words) == ExitCode.SKIPPED
         out, err = capsys.readouterr()
         assert state in out and "1 files not read" in out and "broken.png" in err
 
 
-def test_frames_without_a_picture_end_the_pipeline(tmp_path: Path, world: Path) -> None:
+def test_frames_without_a_picture_end_the_pipeline(
+    tmp_path: Path, world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "empty").mkdir()
-    recipe = recipe_of(tmp_path / "empty", world / "start.pt")
+    recipe = changed_by(recipe_of(tmp_path / "empty", world / "start.pt"), {"evaluate": {}})
     path = written(recipe, tmp_path)
     assert main(["pipeline", path, "--output", str(tmp_path / "out")]) == ExitCode.INPUT
+    assert "holds no image" in capsys.readouterr().err
 
 
 class DarkTeacher:
