@@ -152,7 +152,7 @@ def _refuse(args: argparse.Namespace, inputs: Inputs, report: BuildReport) -> No
         folder = _folder(args.refused_to)
         _write_json(folder / "report.json", report.to_dict())
         _write(folder / "table.txt", "\n".join([text, *failures]) + "\n")
-        pictures = [folder / "worst.png"]
+        pictures.append(folder / "worst.png")
     assert inputs.check is not None
     for picture in pictures:
         try:
