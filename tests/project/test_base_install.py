@@ -39,7 +39,7 @@ def test_the_help_of_each_verb_loads_no_extra(verb):
 
 
 def test_export_without_its_extra_says_what_to_install():
-    code = "import sys; sys.modules['torch'] = None; import leaf_edge.export"
+    code = "import sys; sys.modules['torch'] = None; from leaf_edge.export import build_bundle"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert "MissingExtraError: torch is not installed" in done.stderr and "leaf-edge[train]" in done.stderr
