@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 PointReliability = Callable[[Floats], float]
 """Distributions float64 [wordings, 5] to 0..1."""
 PairReliability = Callable[[float, float], float]
-"""Preference for the first picture of the pair when it is shown first, and when it is shown second, to 0..1."""
+"""Preference for picture A when it is shown first, and when it is shown second, to 0..1."""
 
 
 def _distribution(levels: ArrayLike) -> Floats:
