@@ -130,10 +130,11 @@ def _load_folder(path: Path, keys: Sequence[PublicKey], require_signature: bool)
         root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             return _load_opened(path, root, keys, require_signature)
-        except BundleError as error:
+        except (BundleError, OSError) as error:
             # Another process may have put a new bundle in this one's place and be removing the old files.
             replaced = not os.path.samestat(os.fstat(root), path.stat())
-            if error.code is not BundleCode.FILES or not replaced or attempt == _ATTEMPTS - 1:
+            refused = isinstance(error, BundleError) and error.code is not BundleCode.FILES
+            if refused or not replaced or attempt == _ATTEMPTS - 1:
                 raise
         finally:
             os.close(root)

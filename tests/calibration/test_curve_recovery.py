@@ -38,7 +38,7 @@ def test_a_known_warp_comes_back(warp: str, n: int, bound: float) -> None:
 @settings(deadline=None, max_examples=20)
 @given(
     shape=st.sampled_from(SHAPES[1:]),
-    n=st.integers(10, 80),
+    n=st.integers(50, 120),  # each shape is tried from far fewer; below, least squares has several minima
     seed=st.integers(0, 2**32 - 1),
     scale=st.floats(1e-3, 1e3),
 )

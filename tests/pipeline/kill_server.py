@@ -26,11 +26,6 @@ from leaf_edge.recipes import parse
 from leaf_edge.student import joint_run, train
 from leaf_edge.student import run as running
 
-torch.set_num_threads(1)
-train.SIZES["leaf-s"] = TINY
-joint_run._BANK = BANK
-running.SAVE_EVERY = 2
-
 REPLACE = Path.replace
 
 
@@ -106,4 +101,9 @@ def main(recipe: dict[str, Any], root: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
+    # only in the process that runs this file: its list of moments is imported by a test
+    torch.set_num_threads(1)
+    train.SIZES["leaf-s"] = TINY
+    joint_run._BANK = BANK
+    running.SAVE_EVERY = 2
     main(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), float(sys.argv[3]))
