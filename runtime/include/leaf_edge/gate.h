@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "leaf_edge/api.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -90,37 +92,38 @@ typedef struct leaf_gate_decision {
 typedef struct leaf_gate leaf_gate;
 
 /* Fills in the defaults that stand beside each field above. NULL is ignored. */
-void leaf_gate_defaults(leaf_gate_settings* settings);
+LEAF_API void leaf_gate_defaults(leaf_gate_settings* settings);
 
 /* 0 where `settings` are usable, else -EINVAL with the reason in `message` (at most `size` bytes
  * with the final 0; may be NULL). */
-int leaf_gate_check(const leaf_gate_settings* settings, char* message, size_t size);
+LEAF_API int leaf_gate_check(const leaf_gate_settings* settings, char* message, size_t size);
 
 /* Opens a gate; `settings` are copied. -EINVAL: see leaf_gate_check; -ENOMEM. */
-int leaf_gate_open(leaf_gate** gate, const leaf_gate_settings* settings);
+LEAF_API int leaf_gate_open(leaf_gate** gate, const leaf_gate_settings* settings);
 
 /* Decides on frame `frame`, a number that only labels it, with its score.
  * -EINVAL: the score is not finite or exceeds LEAF_GATE_MAX_SCORE, or a pointer is NULL. The gate
  * and `decision` are untouched on error. */
-int leaf_gate_push(leaf_gate* gate, int64_t frame, double score, leaf_gate_decision* decision);
+LEAF_API int leaf_gate_push(leaf_gate* gate, int64_t frame, double score,
+                            leaf_gate_decision* decision);
 
 /* Decides on a frame that has no score, by `missing`. It never changes the state and enters
  * neither the window nor the choice of the best, but counts as a frame of the dwell and the block.
  */
-int leaf_gate_push_missing(leaf_gate* gate, int64_t frame, leaf_gate_decision* decision);
+LEAF_API int leaf_gate_push_missing(leaf_gate* gate, int64_t frame, leaf_gate_decision* decision);
 
 /* Ends the block of best-frame selection early, as at the end of a stream. Returns 1 with the best
  * frame so far in `frame` and `score`, 0 where there is none, or -EINVAL for a NULL pointer. */
-int leaf_gate_flush(leaf_gate* gate, int64_t* frame, double* score);
+LEAF_API int leaf_gate_flush(leaf_gate* gate, int64_t* frame, double* score);
 
 /* Back to the state just after leaf_gate_open, for another stream. NULL is ignored. */
-void leaf_gate_reset(leaf_gate* gate);
+LEAF_API void leaf_gate_reset(leaf_gate* gate);
 
 /* Why the last call that returned an error did; empty after success. */
-const char* leaf_gate_message(const leaf_gate* gate);
+LEAF_API const char* leaf_gate_message(const leaf_gate* gate);
 
 /* Closes a gate; NULL is allowed. */
-void leaf_gate_close(leaf_gate* gate);
+LEAF_API void leaf_gate_close(leaf_gate* gate);
 
 #ifdef __cplusplus
 }

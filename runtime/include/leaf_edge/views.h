@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "leaf_edge/api.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -74,36 +76,36 @@ typedef struct leaf_views leaf_views;
 
 /* Opens a context that uses `isa`.
  * -EINVAL: not a known instruction set; -ENOTSUP: this machine or build lacks it; -ENOMEM. */
-int leaf_views_open(leaf_views** views, int isa);
+LEAF_API int leaf_views_open(leaf_views** views, int isa);
 
 /* Writes both views of `frame` to `out`: uint8 [2, 3, 224, 224], global then fragments, R G B
  * planes in full range. Tables and scratch memory are made for the first frame of a geometry
  * (format, size, region) and kept: repeated geometry allocates nothing.
  * -EINVAL: the description is wrong, see leaf_views_message; -ENOMEM. `out` is untouched on error.
  */
-int leaf_views_run(leaf_views* views, const leaf_frame* frame, uint8_t* out);
+LEAF_API int leaf_views_run(leaf_views* views, const leaf_frame* frame, uint8_t* out);
 
 /* Why the last leaf_views_run on this context failed; empty after success. */
-const char* leaf_views_message(const leaf_views* views);
+LEAF_API const char* leaf_views_message(const leaf_views* views);
 
 /* The instruction set that this context uses (enum leaf_isa, never LEAF_ISA_AUTO). */
-int leaf_views_isa(const leaf_views* views);
+LEAF_API int leaf_views_isa(const leaf_views* views);
 
 /* Closes a context; NULL is allowed. */
-void leaf_views_close(leaf_views* views);
+LEAF_API void leaf_views_close(leaf_views* views);
 
 /* 1 where this machine and build can use `isa`, else 0. */
-int leaf_isa_available(int isa);
+LEAF_API int leaf_isa_available(int isa);
 
 /* Lower-case name of an instruction set, or NULL. */
-const char* leaf_isa_name(int isa);
+LEAF_API const char* leaf_isa_name(int isa);
 
 /* Number of planes of a format, or -EINVAL. */
-int leaf_plane_count(int format);
+LEAF_API int leaf_plane_count(int format);
 
 /* Size of plane `plane` of a frame: rows, and bytes in a row without padding. 0 or -EINVAL. */
-int leaf_plane_size(int format, int plane, int32_t width, int32_t height, int32_t* rows,
-                    int32_t* row_bytes);
+LEAF_API int leaf_plane_size(int format, int plane, int32_t width, int32_t height, int32_t* rows,
+                             int32_t* row_bytes);
 
 #ifdef __cplusplus
 }
