@@ -31,7 +31,7 @@ from leaf_edge.experiments.ratings_alone import RatingsAlone
 from leaf_edge.recipes import RecipeError, as_plain, dump_recipe, load_recipe
 from leaf_edge.student.joint import JointBatches, JointObjective
 from leaf_edge.student.joint_pictures import FeaturePictures
-from leaf_edge.student.joint_recipe import BatchSizes, Terms
+from leaf_edge.student.joint_recipe import BatchSizes
 from leaf_edge.student.joint_run import load_weights, trained_student
 from leaf_edge.student.network import Student, load_checkpoint
 from leaf_edge.student.run import Run, Schedule
@@ -219,7 +219,7 @@ class Experiment:
         if not method.points:  # as many steps as with points
             batches.steps_per_epoch = len(training.keys) // self.recipe.batch.pictures
         plain = self.train.plain[measured].astype(np.float32)
-        terms = replace(Terms(), reliability=method.reliability)
+        terms = replace(self.recipe.terms, reliability=method.reliability)
         objective = JointObjective(
             batches, terms, held_out, lambda s: outputs(s, plain)[0].astype(np.float32), ahead=False
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from leaf_edge.student.joint_recipe import BatchSizes, Start
+from leaf_edge.student.joint_recipe import BatchSizes, Start, Terms
 from leaf_edge.teacher.simulation import SimulationConfig
 
 
@@ -42,7 +42,8 @@ class BudgetRecipe:
     `SimulationConfig`). methods: of `METHODS`. rated: of `RATED`. budgets: shares of the ratings, 0 to 1.
     seeds: how many, from first_seed on (so that machines can share them); each draws another teacher, other
     ratings and other batches. pairs_per_picture: of pair labels. variants, chains: augmented versions of
-    each picture and synthetic chains, all of which have their features computed once. epochs, lr: of each
+    each picture and synthetic chains, all of which have their features computed once. terms: weights of the
+    objective's terms; `reliability` is each method's. epochs, lr: of each
     distillation; the backbone stays as `start` has it.
     students: checkpoints by name that were distilled elsewhere with the same frozen backbone; each is
     measured as it is, and after fine-tuning its heads (`NAME + head`)."""
@@ -61,6 +62,7 @@ class BudgetRecipe:
     chains: int = 320
     batch: BatchSizes = field(default_factory=lambda: BatchSizes(pictures=32, pairs=32, chains=2))
     students: Mapping[str, Path] = field(default_factory=dict)
+    terms: Terms = field(default_factory=Terms)
     epochs: int = 8
     lr: float = 1e-3
 

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 RELIABILITIES = ("honest", "shuffled")
-_NUMBERS = ("srcc", "bias_share", "warp", "pair_sharing", "position", "deviation")
+_NUMBERS = ("srcc", "bias_share", "warp", "pair_sharing", "position", "deviation", "noise_spread")
 OPTIONS = ("table", "folder", "scale", "seed", "reliability", *_NUMBERS)
 _LARGEST = 2**53
 

@@ -25,8 +25,6 @@ from leaf_edge.teacher.normal_levels import normal_levels
 
 Keys = NDArray[np.uint64]
 
-_NOISE_SPREAD = 0.6
-"""Standard deviation of the logarithm of a picture's noise level."""
 _STEPS = 50
 """Of bisection."""
 _LARGEST_ERROR = 50.0
@@ -61,6 +59,8 @@ class SimulationConfig:
     variance that is bias, 0..1. warp: exponent on quality, 1 none, below 1 bends good pictures together.
     pair_sharing: correlation, 0..1, of the noise in pairs with that in points. position: edge of the
     picture shown first, in standard deviations of the signal. deviation: of the five levels, in MOS.
+    noise_spread: standard deviation of the logarithm of a picture's noise level: how much pictures differ
+    in how well the teacher sees them.
     """
 
     seed: int = 0
@@ -71,6 +71,7 @@ class SimulationConfig:
     pair_sharing: float = 0.7
     position: float = 0.15
     deviation: float = 0.45
+    noise_spread: float = 0.6
 
     def __post_init__(self) -> None:
         limits = {
@@ -81,6 +82,7 @@ class SimulationConfig:
             "pair_sharing": (0, 1),
             "position": (0, 3),
             "deviation": (0.2, 2),
+            "noise_spread": (0, 2),
         }
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
@@ -152,7 +154,8 @@ class Simulator:
 
     def _noise_level(self, keys: Keys, stream: int) -> Floats:
         """Log-normal with a mean square of one."""
-        level: Floats = np.exp(_NOISE_SPREAD * _normal(keys, self.config.seed, stream) - _NOISE_SPREAD**2)
+        spread = self.config.noise_spread
+        level: Floats = np.exp(spread * _normal(keys, self.config.seed, stream) - spread**2)
         return level
 
     def _trust(self, level: Floats) -> Floats:

@@ -162,6 +162,7 @@ def test_pairs_know_something_that_points_do_not() -> None:
         ({"srcc": 1.0}, "srcc is 1.0"),
         ({"bias_share": -0.1}, "bias_share is -0.1"),
         ({"deviation": float("nan")}, "deviation is nan"),
+        ({"noise_spread": 2.5}, "noise_spread is 2.5"),
         ({"seed": -1}, "seed is -1"),
     ],
 )
