@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Finds what the build needs from the system, and installs what is missing through apt-get.
 #   scripts/system_packages.sh build    Python >= 3.11 (venv, headers) and a C++ compiler; prints the Python
-#   scripts/system_packages.sh cross    aarch64 compiler and qemu for the NEON tests; never fails
+#   scripts/system_packages.sh cross    aarch64 compiler and qemu for the tests on Arm; never fails
+#   scripts/system_packages.sh fuzz     clang++ with libFuzzer; prints it, or nothing where there is none; never fails
 # Environment: PYTHON=path chooses the interpreter; APT=no installs nothing and only says what is missing.
 set -eu
 
@@ -34,6 +35,34 @@ python_packages() {
     echo python3 python3-venv python3-dev
   else
     echo python3.11 python3.11-venv python3.11-dev
+  fi
+}
+
+# A clang++ that links libFuzzer: its runtime is a package of its own on Debian.
+find_fuzzing_clang() {
+  local name program
+  program=$(mktemp)
+  for name in ${CLANGXX:-clang++ $(compgen -c clang++- | grep -x 'clang++-[0-9]*' | sort -ruV)}; do
+    if command -v "$name" >/dev/null &&
+      echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' |
+      "$name" -fsanitize=fuzzer,address,undefined -x c++ - -o "$program" 2>/dev/null; then
+      rm -f "$program"
+      command -v "$name"
+      return 0
+    fi
+  done
+  rm -f "$program"
+  return 1
+}
+
+# clang, and the package of its runtime where there is one (on Ubuntu 22.04 clang brings it).
+fuzz_packages() {
+  echo clang
+  if apt-cache policy libclang-rt-dev 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+    echo libclang-rt-dev
+  elif version=$(apt-cache depends clang 2>/dev/null | sed -n 's/ *Depends: clang-\([0-9]*\)$/\1/p') &&
+    apt-cache policy "libclang-rt-$version-dev" 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+    echo "libclang-rt-$version-dev"
   fi
 }
 
@@ -95,11 +124,21 @@ case "${1:-}" in
     command -v qemu-aarch64-static >/dev/null || command -v qemu-aarch64 >/dev/null ||
       missing+=(qemu-user-static)
     if [ ${#missing[@]} -gt 0 ] && ! install "${missing[@]}"; then
-      say "going on without: the NEON tests will be skipped"
+      say "going on without: the tests on Arm will be skipped"
+    fi
+    ;;
+  fuzz)
+    ask=no
+    if ! find_fuzzing_clang; then
+      command -v apt-cache >/dev/null && [ "$(id -u)" -eq 0 ] && [ "${APT:-yes}" != no ] &&
+        ! apt-cache policy clang | grep -q 'Candidate: [0-9]' && apt-get update -qq >&2
+      mapfile -t missing < <(fuzz_packages)
+      { install "${missing[@]}" && find_fuzzing_clang; } ||
+        say "no clang++ with libFuzzer: the fuzz targets will be run by a plain driver, without coverage"
     fi
     ;;
   *)
-    echo "usage: $0 build|cross" >&2
+    echo "usage: $0 build|cross|fuzz" >&2
     exit 2
     ;;
 esac
