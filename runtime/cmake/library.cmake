@@ -28,8 +28,7 @@ add_library(leaf_edge SHARED $<TARGET_OBJECTS:leaf_core>)
 set_target_properties(leaf_edge PROPERTIES
   VERSION ${LEAF_API_MAJOR}.${LEAF_API_MINOR} SOVERSION ${LEAF_API_MAJOR}
   LINK_DEPENDS ${LEAF_VERSION_SCRIPT})
-target_link_options(leaf_edge PRIVATE -Wl,--version-script=${LEAF_VERSION_SCRIPT} -Wl,--gc-sections
-                    $<$<NOT:$<BOOL:${LEAF_SANITIZERS}>>:-Wl,--no-undefined>)
+target_link_options(leaf_edge PRIVATE -Wl,--version-script=${LEAF_VERSION_SCRIPT} -Wl,--gc-sections)
 
 add_library(leaf_edge_static STATIC $<TARGET_OBJECTS:leaf_core>)
 set_target_properties(leaf_edge_static PROPERTIES OUTPUT_NAME leaf_edge)

@@ -1,0 +1,163 @@
+// Frame descriptions: whatever the numbers are, leaf_views_run refuses them or reads the planes'
+// bytes alone, and every instruction set gives the same views. An input is up to three frames, one
+// after the other on the same contexts; each plane has exactly the bytes that its description
+// claims.
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "leaf_edge/views.h"
+#include "views_frames.h"
+
+namespace {
+
+constexpr int64_t kMostBytes = 8 << 20;  // of a plane; larger ones only cost time
+constexpr int32_t kMostPixels = 1 << 18;
+
+#define REQUIRE(condition)                                            \
+  do {                                                                \
+    if (!(condition)) {                                               \
+      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      abort();                                                        \
+    }                                                                 \
+  } while (false)
+
+// Numbers from the front of the input; zeros behind its end.
+class Reader {
+ public:
+  Reader(const uint8_t* data, size_t size) : data_(data), left_(size) {}
+
+  template <class T>
+  T next() {
+    T value = 0;
+    const size_t count = left_ < sizeof value ? left_ : sizeof value;
+    if (count) memcpy(&value, data_, count);
+    data_ += count;
+    left_ -= count;
+    return value;
+  }
+  size_t left() const { return left_; }
+  const uint8_t* data() const { return data_; }
+
+ private:
+  const uint8_t* data_;
+  size_t left_;
+};
+
+// Any numbers at all, or ones that are close to a frame that can be.
+leaf_frame describe(Reader& reader, bool wild) {
+  leaf_frame frame = {};
+  if (wild) {
+    frame.width = reader.next<int32_t>();
+    frame.height = reader.next<int32_t>();
+    frame.format = reader.next<int32_t>();
+    frame.matrix = reader.next<int32_t>();
+    frame.range = reader.next<int32_t>();
+    for (int64_t& pitch : frame.pitch) pitch = reader.next<int64_t>();
+    frame.roi = {reader.next<int32_t>(), reader.next<int32_t>(), reader.next<int32_t>(),
+                 reader.next<int32_t>()};
+    return frame;
+  }
+  frame.width = 1 + reader.next<uint16_t>() % 1024;
+  frame.height = 1 + reader.next<uint16_t>() % 1024;
+  if (frame.width * frame.height > kMostPixels) frame.height = 1 + kMostPixels / (2 * frame.width);
+  frame.format = reader.next<uint8_t>() % LEAF_PIXEL_FORMATS;
+  const bool yuv = frame.format < LEAF_RGB || frame.format == LEAF_P010;
+  frame.matrix = yuv ? reader.next<uint8_t>() % 3 : LEAF_NO_MATRIX;
+  frame.range = reader.next<uint8_t>() % 2;
+  for (int plane = 0; plane < 3; ++plane) {
+    int32_t rows = 0, bytes = 0;
+    const int8_t padding = reader.next<int8_t>();  // below 0: a pitch that is too small
+    if (!leaf_plane_size(frame.format, plane, frame.width, frame.height, &rows, &bytes)) {
+      frame.pitch[plane] = bytes + padding;
+    }
+  }
+  if (reader.next<uint8_t>() % 2) {
+    frame.roi = {reader.next<int16_t>() % 1024, reader.next<int16_t>() % 1024,
+                 reader.next<int16_t>() % 1024, reader.next<int16_t>() % 1024};
+  }
+  return frame;
+}
+
+class Contexts {
+ public:
+  Contexts() {
+    for (int isa = LEAF_ISA_SCALAR; isa < LEAF_ISAS; ++isa) {
+      leaf_views* views = nullptr;
+      if (!leaf_views_open(&views, isa)) all_.push_back(views);
+    }
+  }
+  ~Contexts() {
+    for (leaf_views* views : all_) leaf_views_close(views);
+  }
+  const std::vector<leaf_views*>& all() const { return all_; }
+
+ private:
+  std::vector<leaf_views*> all_;
+};
+
+// Bytes that a plane of this description spans, 1 where it cannot be: then it must not be read.
+int64_t plane_bytes(const leaf_frame& frame, int plane) {
+  int32_t rows = 0, bytes = 0;
+  const int64_t pitch = frame.pitch[plane];
+  if (leaf_plane_size(frame.format, plane, frame.width, frame.height, &rows, &bytes) ||
+      pitch < bytes) {
+    return 1;
+  }
+  if (rows > 1 && pitch > kMostBytes) return kMostBytes + 1;
+  return (rows - 1) * pitch + bytes;
+}
+
+void run(leaf_frame frame, uint8_t where, Reader& content, const Contexts& contexts) {
+  std::unique_ptr<leaf_test::Guarded> guarded[3];
+  std::unique_ptr<uint8_t[]> heap[3];
+  for (int plane = 0; plane < 3; ++plane) {
+    const int64_t bytes = plane_bytes(frame, plane);
+    if (bytes > kMostBytes) return;
+    const size_t size = static_cast<size_t>(bytes);
+    uint8_t* data;
+    if (where % 4 < 2) {  // the kernels' masked loads are seen by a guard page only
+      guarded[plane] = std::make_unique<leaf_test::Guarded>(size, where % 4 == 1);
+      data = guarded[plane]->data();
+    } else {
+      heap[plane].reset(data = new uint8_t[size]);
+    }
+    uint32_t state = content.next<uint32_t>() | 1;
+    for (size_t n = 0; n < size; ++n) {
+      data[n] = static_cast<uint8_t>((state = state * 1664525 + 1013904223) >> 24);
+    }
+    if (where % 4 != 3 || plane != where / 4 % 3) frame.plane[plane] = data;
+  }
+
+  std::vector<uint8_t> first;
+  int first_error = 0;
+  for (leaf_views* views : contexts.all()) {
+    std::vector<uint8_t> out(LEAF_VIEWS_BYTES, 0xA5);
+    const int error = leaf_views_run(views, &frame, out.data());
+    REQUIRE(error == 0 || error == -EINVAL);
+    REQUIRE((error == 0) == !strcmp(leaf_views_message(views), ""));
+    if (error) REQUIRE(out == std::vector<uint8_t>(LEAF_VIEWS_BYTES, 0xA5));
+    if (first.empty()) {
+      first = out;
+      first_error = error;
+    }
+    REQUIRE(error == first_error && out == first);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  Reader reader(data, size);
+  const Contexts contexts;
+  for (int n = 0; n < 3 && reader.left(); ++n) {
+    const uint8_t kind = reader.next<uint8_t>();
+    const leaf_frame frame = describe(reader, kind % 4 == 3);
+    run(frame, reader.next<uint8_t>(), reader, contexts);
+  }
+  return 0;
+}
