@@ -23,6 +23,9 @@ class Memory : public std::pmr::memory_resource {
   leaf_allocator allocator_;
 };
 
+// Operator new, by a resource that lives as long as the process.
+Memory* plain_memory();
+
 // Destroys and releases what make() made.
 template <class T>
 struct Delete {

@@ -9,6 +9,8 @@
 #include <new>
 #include <vector>
 
+#include "memory.h"
+#include "views_context.h"
 #include "views_kernels.h"
 #include "views_plain.h"
 #include "views_plan.h"
@@ -52,11 +54,15 @@ int best_isa() {
 }  // namespace leaf
 
 struct leaf_views {
-  int isa;
-  const leaf::Kernels* kernels;
+  explicit leaf_views(std::pmr::memory_resource* from)
+      : memory(from), plan(from), column_sums(from) {}
+
+  std::pmr::memory_resource* memory;
+  int isa = LEAF_ISA_AUTO;
+  const leaf::Kernels* kernels = nullptr;
   bool planned = false;
   leaf::Plan plan;
-  std::vector<uint32_t> column_sums;  // one row of them, of 16 or 32 bits each
+  std::pmr::vector<uint32_t> column_sums;  // one row of them, of 16 or 32 bits each
   uint32_t sums[3][leaf::kSize];
   int32_t mean[3][leaf::kSize];
   uint16_t sample[3][leaf::kSize];
@@ -66,54 +72,67 @@ struct leaf_views {
 namespace leaf {
 namespace {
 
+// Where the reason for -EINVAL goes.
+struct Message {
+  char* text;
+  size_t size;
+};
+
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
-int invalid(leaf_views* views, const char* format, ...) {
+int invalid(const Message& message, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(views->message, sizeof views->message, format, arguments);
+  vsnprintf(message.text, message.size, format, arguments);
   va_end(arguments);
   return -EINVAL;
 }
 
-int check(leaf_views* v, const leaf_frame& f, leaf_roi* roi) {
+// The region that is read: the frame where none is given.
+leaf_roi region(const leaf_frame& f) {
+  const leaf_roi& roi = f.roi;
+  if (!roi.x && !roi.y && !roi.width && !roi.height) return {0, 0, f.width, f.height};
+  return roi;
+}
+
+int check(const Message& m, const leaf_frame& f, bool planes) {
   const FormatLayout* layout = format_layout(f.format);
   if (!layout) {
-    return invalid(v, "pixel format code is %d; expected 0 to %d", f.format,
+    return invalid(m, "pixel format code is %d; expected 0 to %d", f.format,
                    LEAF_PIXEL_FORMATS - 1);
   }
   if (f.width < 1 || f.height < 1 || f.width > LEAF_MAX_DIMENSION ||
       f.height > LEAF_MAX_DIMENSION) {
-    return invalid(v, "frame is %dx%d; expected 1 to %d pixels along each side", f.width, f.height,
+    return invalid(m, "frame is %dx%d; expected 1 to %d pixels along each side", f.width, f.height,
                    LEAF_MAX_DIMENSION);
   }
   if (f.range != LEAF_LIMITED && f.range != LEAF_FULL) {
-    return invalid(v, "colour range code is %d; expected 0 (limited) or 1 (full)", f.range);
+    return invalid(m, "colour range code is %d; expected 0 (limited) or 1 (full)", f.range);
   }
   if (layout->yuv ? f.matrix < LEAF_BT601 || f.matrix > LEAF_BT2020 : f.matrix != LEAF_NO_MATRIX) {
-    return invalid(v, "colour matrix code is %d; expected %s", f.matrix,
+    return invalid(m, "colour matrix code is %d; expected %s", f.matrix,
                    layout->yuv ? "0 (BT.601), 1 (BT.709) or 2 (BT.2020)" : "-1: not a YUV format");
   }
-  for (int p = 0; p < layout->planes; ++p) {
+  for (int p = 0; planes && p < layout->planes; ++p) {
     const int64_t row = plane_samples(layout->plane[p], f.width) * layout->sample_bytes;
-    if (!f.plane[p]) return invalid(v, "plane %d is missing", p);
+    if (!f.plane[p]) return invalid(m, "plane %d is missing", p);
     if (f.pitch[p] < row && plane_rows(layout->plane[p], f.height) > 1) {
-      return invalid(v, "pitch of plane %d is %lld bytes, less than a row of %lld", p,
+      return invalid(m, "pitch of plane %d is %lld bytes, less than a row of %lld", p,
                      static_cast<long long>(f.pitch[p]), static_cast<long long>(row));
     }
   }
-  *roi = f.roi;
-  if (!roi->x && !roi->y && !roi->width && !roi->height) *roi = {0, 0, f.width, f.height};
-  if (roi->x < 0 || roi->y < 0 || roi->width < 1 || roi->height < 1 ||
-      roi->width > f.width - roi->x || roi->height > f.height - roi->y) {
-    return invalid(v, "region of interest %dx%d at (%d, %d) is empty or leaves the %dx%d frame",
-                   roi->width, roi->height, roi->x, roi->y, f.width, f.height);
+  const leaf_roi roi = region(f);
+  if (roi.x < 0 || roi.y < 0 || roi.width < 1 || roi.height < 1 || roi.width > f.width - roi.x ||
+      roi.height > f.height - roi.y) {
+    return invalid(m, "region of interest %dx%d at (%d, %d) is empty or leaves the %dx%d frame",
+                   roi.width, roi.height, roi.x, roi.y, f.width, f.height);
   }
   return 0;
 }
 
-bool same_geometry(const Plan& plan, const leaf_frame& f, const leaf_roi& roi) {
+bool same_geometry(const Plan& plan, const leaf_frame& f) {
+  const leaf_roi roi = region(f);
   return plan.format == f.format && plan.width == f.width && plan.height == f.height &&
          memcmp(&plan.roi, &roi, sizeof roi) == 0;
 }
@@ -213,38 +232,62 @@ void run(leaf_views& v, const leaf_frame& f, uint8_t* out) {
 }
 
 }  // namespace
-}  // namespace leaf
 
-int leaf_views_open(leaf_views** views, int isa) {
+int resolve_isa(int isa) { return isa == LEAF_ISA_AUTO ? best_isa() : isa; }
+
+int open_views(leaf_views** views, int isa, std::pmr::memory_resource* memory) {
   if (!views || isa < LEAF_ISA_AUTO || isa >= LEAF_ISAS) return -EINVAL;
-  if (isa == LEAF_ISA_AUTO) isa = leaf::best_isa();
+  isa = resolve_isa(isa);
   if (!leaf_isa_available(isa)) return -ENOTSUP;
-  leaf_views* v = new (std::nothrow) leaf_views;
-  if (!v) return -ENOMEM;
+  void* room;
+  try {
+    room = memory->allocate(sizeof(leaf_views), alignof(leaf_views));
+  } catch (const std::bad_alloc&) {
+    return -ENOMEM;
+  }
+  leaf_views* v = new (room) leaf_views(memory);
   v->isa = isa;
-  v->kernels = leaf::kernels_for(isa);
+  v->kernels = kernels_for(isa);
   *views = v;
   return 0;
 }
 
+bool views_match(const leaf_views& v, const leaf_frame& frame) {
+  return v.planned && same_geometry(v.plan, frame);
+}
+
+int prepare_views(leaf_views& v, const leaf_frame& frame) {
+  if (views_match(v, frame)) return 0;
+  v.planned = false;
+  try {
+    make_plan(v.plan, frame, region(frame));
+    v.column_sums.assign(static_cast<size_t>(v.plan.row_elements), 0);
+  } catch (const std::bad_alloc&) {
+    snprintf(v.message, sizeof v.message, "out of memory for the tables of a %dx%d frame",
+             frame.width, frame.height);
+    return -ENOMEM;
+  }
+  v.planned = true;
+  return 0;
+}
+
+int check_frame(const leaf_frame& frame, bool planes, char* message, size_t size) {
+  return check({message, size}, frame, planes);
+}
+
+}  // namespace leaf
+
+int leaf_views_open(leaf_views** views, int isa) {
+  return leaf::open_views(views, isa, leaf::plain_memory());
+}
+
 int leaf_views_run(leaf_views* v, const leaf_frame* frame, uint8_t* out) {
   if (!v) return -EINVAL;
+  const leaf::Message message = {v->message, sizeof v->message};
   v->message[0] = '\0';
-  if (!frame || !out) return leaf::invalid(v, "frame or out is NULL");
-  leaf_roi roi;
-  if (const int error = leaf::check(v, *frame, &roi)) return error;
-  if (!v->planned || !leaf::same_geometry(v->plan, *frame, roi)) {
-    v->planned = false;
-    try {
-      leaf::make_plan(v->plan, *frame, roi);
-      v->column_sums.assign(static_cast<size_t>(v->plan.row_elements), 0);
-    } catch (const std::bad_alloc&) {
-      snprintf(v->message, sizeof v->message, "out of memory for the tables of a %dx%d frame",
-               frame->width, frame->height);
-      return -ENOMEM;
-    }
-    v->planned = true;
-  }
+  if (!frame || !out) return leaf::invalid(message, "frame or out is NULL");
+  if (const int error = leaf::check(message, *frame, true)) return error;
+  if (const int error = leaf::prepare_views(*v, *frame)) return error;
   leaf::run(*v, *frame, out);
   return 0;
 }
@@ -253,7 +296,12 @@ const char* leaf_views_message(const leaf_views* views) { return views ? views->
 
 int leaf_views_isa(const leaf_views* views) { return views ? views->isa : -EINVAL; }
 
-void leaf_views_close(leaf_views* views) { delete views; }
+void leaf_views_close(leaf_views* views) {
+  if (!views) return;
+  std::pmr::memory_resource* const memory = views->memory;
+  views->~leaf_views();
+  memory->deallocate(views, sizeof(leaf_views), alignof(leaf_views));
+}
 
 int leaf_isa_available(int isa) { return leaf::kernels_for(isa) != nullptr; }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory_resource>
 #include <vector>
 
 #include "leaf_edge/views.h"
@@ -54,14 +55,19 @@ struct PlanePlan {
 };
 
 struct ComponentPlan {
+  explicit ComponentPlan(std::pmr::memory_resource* memory) : weights(memory) {}
+
   Axis x;
   std::array<int32_t, kSize> position;  // of each output's first sample in the column sums
-  std::vector<int16_t> weights;
+  std::pmr::vector<int16_t> weights;
   RowFilter filter;  // points into the members above
   Fragments fragments;
 };
 
 struct Plan {
+  explicit Plan(std::pmr::memory_resource* memory)
+      : component{ComponentPlan(memory), ComponentPlan(memory), ComponentPlan(memory)} {}
+
   int32_t format, width, height;
   leaf_roi roi;
   const FormatLayout* layout;

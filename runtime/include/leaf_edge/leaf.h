@@ -43,8 +43,9 @@
  * not from two at once, except where it says so below.
  *
  * Memory. leaf_open allocates; leaf_prepare, or else the first frame of a new geometry (format,
- * size, region), allocates tables for it; scoring allocates nothing after that in this library.
- * What an engine's own library does inside is its own (docs/embedding.md).
+ * size, region), allocates tables for it, and leaf_self_test for its own frames; scoring allocates
+ * nothing after that in this library. Tables of the last LEAF_KEPT_GEOMETRIES are kept. What an
+ * engine's own library does inside is its own (docs/embedding.md).
  */
 #ifndef LEAF_EDGE_LEAF_H
 #define LEAF_EDGE_LEAF_H
@@ -67,6 +68,7 @@ extern "C" {
 #define LEAF_MAX_KEYS 8        /* public keys that may have signed */
 #define LEAF_KEY_BYTES 32      /* of a raw Ed25519 public key */
 #define LEAF_TEXT_SIZE 128     /* bytes of a text field, with the final 0 */
+#define LEAF_KEPT_GEOMETRIES 8 /* whose tables are kept, or settings.batch where that is more */
 #define LEAF_NO_TIME INT64_MIN /* a capture time that is not known */
 
 /* Refusals. The same names as in Python and docs/bundle.md, which has what is wrong and the remedy.
@@ -148,9 +150,10 @@ typedef struct leaf_logger {
 } leaf_logger;
 
 /* Takes over the library's own allocations of a context. Both functions or neither; called from
- * leaf_open, leaf_prepare, the first frame of a geometry, and leaf_close. `allocate` returns memory
- * for `size` bytes aligned to `alignment` (a power of two, up to 64), or NULL, which the caller
- * then sees as -ENOMEM. `release` gets what `allocate` gave, with the same size. */
+ * leaf_open, leaf_prepare, the first frame of a geometry (of leaf_submit on the worker),
+ * leaf_self_test and leaf_close. `allocate` returns memory for `size` bytes aligned to `alignment`
+ * (a power of two, up to 64), or NULL, which the caller then sees as -ENOMEM. `release` gets what
+ * `allocate` gave, with the same size. */
 typedef struct leaf_allocator {
   void* (*allocate)(void* cookie, size_t size, size_t alignment); /* NULL: operator new; NULL */
   void (*release)(void* cookie, void* memory, size_t size, size_t alignment);
@@ -160,10 +163,12 @@ typedef struct leaf_allocator {
 /* Fill with leaf_default_settings, then change what differs. Pointers are read during leaf_open
  * only, but for the callbacks and their cookies. */
 typedef struct leaf_settings {
-  uint32_t size; /* of this struct, as the program knows it; set by the defaults */
+  uint32_t size; /* of this struct, as the program knows it; set by the defaults. A smaller one, of
+                    an earlier version, gets defaults for the rest; what a later version has beyond
+                    must be 0 */
   int32_t engines[LEAF_MAX_ENGINES]; /* enum leaf_engine, in the order of preference: the first that
                                         can run is taken, and a skipped one is logged with its
-                                        reason; {LEAF_ENGINE_CPU} */
+                                        reason; none twice; {LEAF_ENGINE_CPU} */
   int32_t threads;                   /* CPU threads of one inference, 1 to LEAF_MAX_THREADS; 1 */
   int32_t batch;                     /* most frames of one leaf_score_frames call; 1 */
   int32_t queue;                     /* most frames in flight of leaf_submit; 0: none may be; 0 */
@@ -184,7 +189,8 @@ typedef struct leaf_settings {
   uint64_t reserved[16]; /* 0 */
 } leaf_settings;
 
-/* A frame to score. Fill with leaf_default_input, then describe the frame. */
+/* A frame to score. Fill with leaf_default_input, then describe the frame. Format and range are -1
+ * there, which is refused: what samples mean is stated, not guessed. */
 typedef struct leaf_input {
   leaf_frame frame;     /* planes, pitch, size, format, matrix, range, region (views.h) */
   int64_t number;       /* yours, comes back in the score; 0 */
@@ -278,44 +284,47 @@ LEAF_API void leaf_default_input(leaf_input* input);          /* NULL is ignored
 /* ---- Of a context. One thread at a time, except where stated. */
 
 /* Opens the bundle at `path`, a NAME.leaf folder or its .tar: verifies it, loads the network,
- * allocates for `settings` (NULL: the defaults). Writes NULL to `context` on error. -EINVAL,
- * -ENOMEM, or a LEAF_E_ code: of the bundle, or of the engine most preferred where none runs. */
+ * allocates for `settings` (NULL: the defaults). Writes NULL to `context` on error. -EINVAL;
+ * -ENOTSUP: settings.isa is not here; -ENOMEM; or a LEAF_E_ code: of the bundle, or of the engine
+ * most preferred where none runs. */
 LEAF_API int leaf_open(leaf_context** context, const char* path, const leaf_settings* settings);
 
 /* Makes the tables for the geometry of each of `count` inputs, at most settings.batch, whose planes
- * may be NULL, so that scoring such frames, in the same places of a batch, allocates nothing.
- * -EINVAL, -ENOMEM. */
+ * may be NULL, so that scoring such frames, in any order, allocates nothing. Errors as of
+ * leaf_score_frames. */
 LEAF_API int leaf_prepare(leaf_context* context, const leaf_input* inputs, int count);
 
 /* Scores `count` frames, 1 to settings.batch, of any cameras, sizes and formats, in one inference.
  * The frames are read during the call only. `scores` is written whole or, on error, not at all.
- * -EINVAL: an input is wrong, and the message says which; -EBUSY: frames are in flight; -ENOMEM;
- * LEAF_E_BUNDLE_MODEL or LEAF_E_DEVICE_CUDA where the engine fails. */
+ * -EINVAL: an input is wrong, and the message says which; -ENOTSUP: one is in memory that the
+ * engine cannot read; -EBUSY: frames are in flight; -ENOMEM; LEAF_E_BUNDLE_MODEL or
+ * LEAF_E_DEVICE_CUDA where the engine fails. */
 LEAF_API int leaf_score_frames(leaf_context* context, const leaf_input* inputs, int count,
                                leaf_score* scores);
 
 /* Hands a frame to the context's worker and returns at once. The frame's memory must stay as it is
  * until leaf_poll gives its score. Frames that wait are scored together, up to settings.batch of
  * them. `ticket`, from 1 upwards, may be NULL. May be called while another thread is in leaf_poll.
- * -EAGAIN: settings.queue frames are in flight, nothing was taken; -EINVAL: a bad input, or queue
- * is 0. */
+ * -EAGAIN: settings.queue frames are in flight, nothing was taken; -EINVAL, -ENOTSUP: a bad input,
+ * or queue is 0. A frame is in flight until leaf_poll has given its score. */
 LEAF_API int leaf_submit(leaf_context* context, const leaf_input* input, uint64_t* ticket);
 
-/* The next score in the order of submission. Waits up to `timeout_ms` for it, 0: not at all, -1: as
- * long as it takes. Returns 1 with `score`, whose `error` is 0 or says why the frame has none; 0
- * where none came in time or nothing is in flight. May be called while another thread is in
- * leaf_submit. -EINVAL. */
+/* The next score in the order of submission. Waits up to `timeout_ms` for it, also while another
+ * thread is yet to submit; 0: not at all; -1: as long as frames are in flight. Returns 1 with
+ * `score`, whose `error` is 0 or says why the frame has none, as leaf_last_message does at length;
+ * 0 where none came in time or, at -1, nothing is in flight. May be called while another thread is
+ * in leaf_submit. -EINVAL. */
 LEAF_API int leaf_poll(leaf_context* context, leaf_score* score, int timeout_ms);
 
 /* Scores the bundle's golden frames. 0 where each is within the bundle's tolerance, else
- * LEAF_E_BUNDLE_SELF_TEST; -EBUSY: frames are in flight; errors as of leaf_score_frames. `worst`,
- * the largest difference in MOS, may be NULL. */
+ * LEAF_E_BUNDLE_SELF_TEST, as where there are none; -EBUSY: frames are in flight; errors as of
+ * leaf_score_frames. `worst`, the largest difference in MOS, may be NULL. */
 LEAF_API int leaf_self_test(leaf_context* context, double* worst);
 
 /* What is open. Any thread. -EINVAL. */
 LEAF_API int leaf_get_info(const leaf_context* context, leaf_info* info);
 
-/* Stage times so far. -EINVAL. */
+/* Stage times so far. Any thread, both. -EINVAL. */
 LEAF_API int leaf_get_timings(leaf_context* context, leaf_timings* timings);
 LEAF_API void leaf_reset_timings(leaf_context* context); /* NULL is ignored */
 

@@ -3,6 +3,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "leaf_edge/leaf.h"
+
 namespace leaf {
 namespace {
 
@@ -21,3 +23,5 @@ int fail(int code, const char* format, ...) {
 const char* last_message() { return message; }
 
 }  // namespace leaf
+
+const char* leaf_last_message(void) { return leaf::last_message(); }
