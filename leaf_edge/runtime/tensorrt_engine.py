@@ -204,7 +204,7 @@ class TensorrtEngine:
         stage(frame, offsets, staging.array)
         planes = [staging.device + offset for offset in offsets]
         parameter = device_frame(
-            frame.format, frame.matrix, frame.range, roi, planes, pitches, lane.views.device
+            frame.format, frame.matrix, frame.range, frame.width, roi, planes, pitches, lane.views.device
         )
         kernel = self._kernel
 

@@ -52,9 +52,11 @@ def device(host: ctypes.CDLL) -> Views:
         planes = [staging.ctypes.data + offset for offset in offsets]
         region = reference.check_roi(frame, roi)
         parameter = device_frame(
-            frame.format, frame.matrix, frame.range, region, planes, pitches, out.ctypes.data
+            *(frame.format, frame.matrix, frame.range, frame.width, region),
+            *(planes, pitches, out.ctypes.data),
         )
         host.leaf_device_views(ctypes.byref(parameter))
+        assert host.leaf_device_violations() == 0
         return out
 
     return views
@@ -105,9 +107,11 @@ def test_rows_at_an_odd_pitch_are_read_where_they_are(host: ctypes.CDLL) -> None
     out = np.zeros((2, 3, 224, 224), np.uint8)
     planes, pitches = [p.ctypes.data for p in frame.planes], [p.strides[0] for p in frame.planes]
     parameter = device_frame(
-        frame.format, frame.matrix, frame.range, Roi(0, 0, 61, 45), planes, pitches, out.ctypes.data
+        *(frame.format, frame.matrix, frame.range, 61, Roi(0, 0, 61, 45)),
+        *(planes, pitches, out.ctypes.data),
     )
     host.leaf_device_views(ctypes.byref(parameter))
+    assert host.leaf_device_violations() == 0
     assert np.array_equal(out, reference.make_views(frame))
 
 
@@ -128,8 +132,8 @@ def test_the_kernel_compiles_and_launches_as_many_threads_as_python_asks_for(tmp
     command += ["arch=compute_87,code=[sm_87,compute_87]", "-o", str(fatbin), str(CUDA / "views.cu")]
     subprocess.run(command, check=True)
     assert KERNEL.encode() in fatbin.read_bytes()
-    warps = THREADS // 32
-    assert 224 * 224 // THREADS + 224 * 224 // warps == BLOCKS
+    text = (CUDA / "views_frame.h").read_text()
+    assert f"kThreads = {THREADS};" in text and f"kSize = {BLOCKS};" in text
 
 
 def test_the_kernel_on_a_gpu_gives_the_bytes_of_the_reference(tmp_path: Path) -> None:
@@ -168,6 +172,7 @@ def test_the_kernel_on_a_gpu_gives_the_bytes_of_the_reference(tmp_path: Path) ->
                 fmt,
                 frame.matrix,
                 frame.range,
+                frame.width,
                 reference.check_roi(frame, roi),
                 planes,
                 pitches,
