@@ -17,7 +17,8 @@ elseif(NOT LEAF_SANITIZE MATCHES "^(address|undefined|thread|address,undefined|u
 endif()
 
 if(LEAF_SANITIZERS)
-  add_compile_options(-O1 -g1 -fsanitize=${LEAF_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # fuzzing wants runs in number, the tests a build that is quickly made
+  add_compile_options($<IF:$<BOOL:${LEAF_FUZZ}>,-O2,-O1> -g1 -fsanitize=${LEAF_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${LEAF_SANITIZERS})
   message(STATUS "LEAF-Edge: sanitizers ${LEAF_SANITIZERS}")
 endif()
