@@ -1,0 +1,13 @@
+# Bundles and calibration: tests, and programs for tests/runtime_c to compare with Python.
+leaf_test(bundle_test)
+leaf_test(bundle_memory_test)
+leaf_test(calibration_test)
+foreach(name bundle_test bundle_memory_test)
+  target_compile_definitions(${name} PRIVATE LEAF_FIXTURES="${PROJECT_SOURCE_DIR}/tests/bundle/fixtures")
+endforeach()
+foreach(name bundle_pipe calibration_pipe)
+  add_executable(${name} ${name}.cpp)
+  target_link_libraries(${name} PRIVATE leaf_core)
+  target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/../src)
+  target_compile_options(${name} PRIVATE -Wall -Wextra)
+endforeach()
