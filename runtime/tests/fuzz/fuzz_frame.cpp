@@ -111,7 +111,8 @@ int64_t plane_bytes(const leaf_frame& frame, int plane) {
   return pitch > kMostBytes ? kMostBytes + 1 : (rows - 1) * pitch + bytes;
 }
 
-void run(leaf_frame frame, uint8_t where, Reader& content, const Contexts& contexts) {
+// `only`: an index of the contexts, or beyond them for all, which are then compared.
+void run(leaf_frame frame, uint8_t where, size_t only, Reader& content, const Contexts& contexts) {
   std::unique_ptr<leaf_test::Guarded> guarded[3];
   std::unique_ptr<uint8_t[]> heap[3];
   for (int plane = 0; plane < 3; ++plane) {
@@ -134,7 +135,9 @@ void run(leaf_frame frame, uint8_t where, Reader& content, const Contexts& conte
 
   const auto first = std::make_unique<uint8_t[]>(LEAF_VIEWS_BYTES);
   int first_error = 1;
-  for (leaf_views* views : contexts.all()) {
+  for (size_t n = 0; n < contexts.all().size(); ++n) {
+    if (only < contexts.all().size() && n != only) continue;
+    leaf_views* views = contexts.all()[n];
     const auto out = std::make_unique<uint8_t[]>(LEAF_VIEWS_BYTES);
     memset(out.get(), 0xA5, LEAF_VIEWS_BYTES);
     const int error = leaf_views_run(views, &frame, out.get());
@@ -158,7 +161,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (int n = 0; n < 3 && reader.left(); ++n) {
     const uint8_t kind = reader.next<uint8_t>();
     const leaf_frame frame = describe(reader, kind % 4 == 3);
-    run(frame, reader.next<uint8_t>(), reader, contexts);
+    run(frame, reader.next<uint8_t>(), (kind / 4 + 7u) % 8, reader, contexts);
   }
   return 0;
 }
