@@ -84,3 +84,14 @@ foreach(folder tools bench)
     add_subdirectory(${folder})
   endif()
 endforeach()
+
+# `cmake --build . --target core_size` prints the size; ctest fails where it is above the limit.
+file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/core_objects.txt
+  CONTENT "$<JOIN:$<TARGET_OBJECTS:leaf_core>,\n>\n")
+set(LEAF_CORE_SIZE ${CMAKE_COMMAND} -DOBJECTS=${CMAKE_CURRENT_BINARY_DIR}/core_objects.txt
+  -DFOLDER=${CMAKE_CURRENT_BINARY_DIR}/core_size -DSTRIP=${CMAKE_STRIP} -DAR=${CMAKE_AR} -DLIMIT=500000
+  -P ${CMAKE_CURRENT_SOURCE_DIR}/cmake/core_size.cmake)
+add_custom_target(core_size COMMAND ${LEAF_CORE_SIZE} DEPENDS leaf_core VERBATIM)
+if(LEAF_TESTS AND NOT LEAF_SANITIZERS)
+  add_test(NAME core_size COMMAND ${LEAF_CORE_SIZE})
+endif()

@@ -2,56 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers_build import ROOT, build, find, run
 from views_inputs import CONTENT, make_frame
 
 from leaf_edge.frames import ColorMatrix, ColorRange, Frame, PixelFormat, Roi
 from leaf_edge.views import available_isas, reference
 
-ROOT = Path(__file__).parents[2]
+PROGRAMS = ("views_test", "checkviews", "views_pipe")
 BYTES = 2 * 3 * 224 * 224
-
-
-def find(*names: str) -> str:
-    """A program's path, with those beside this Python first. Skips the test where there is none."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    for name in names:
-        if found := shutil.which(name, path=path):
-            return found
-    pytest.skip(f"needs {' or '.join(names)} (`make cross` installs the Arm tools, `make test` the others)")
-
-
-def build(name: str, *options: str) -> Path:
-    """Builds the C++ tests in build/`name` and returns the folder of the programs."""
-    folder, cmake, ninja = ROOT / "build" / name, find("cmake"), find("ninja")
-    configure: list[str | Path] = [
-        cmake,
-        "-S",
-        ROOT,
-        "-B",
-        folder,
-        "-G",
-        "Ninja",
-        f"-DCMAKE_MAKE_PROGRAM={ninja}",
-    ]
-    log = run([*configure, "-DLEAF_TESTS=ON", "-DLEAF_CUDA=OFF", *options])
-    log += run([cmake, "--build", folder, "--target", "views_test", "checkviews", "views_pipe"])
-    assert b"warning:" not in log, log.decode()
-    return folder / "runtime" / "tests"
-
-
-def run(command: Sequence[str | Path], data: bytes = b"") -> bytes:
-    done = subprocess.run(command, input=data, capture_output=True, check=False)
-    assert done.returncode == 0, (done.stdout[-4000:] + done.stderr[-8000:]).decode(errors="replace")
-    return done.stdout
 
 
 Run = Callable[..., bytes]
@@ -61,7 +25,7 @@ Run = Callable[..., bytes]
 def sanitized() -> Run:
     """Runs a program of a build that stops at the first error of memory or arithmetic."""
     find("c++", "g++", "clang++")
-    folder = build("sanitize", "-DLEAF_SANITIZE=ON")
+    folder = build("sanitize", PROGRAMS, "-DLEAF_SANITIZE=ON") / "runtime" / "tests"
     return lambda name, *arguments, data=b"": run([folder / name, *arguments], data)
 
 
@@ -71,7 +35,7 @@ def arm() -> Run:
     find("aarch64-linux-gnu-g++")
     qemu = find("qemu-aarch64-static", "qemu-aarch64")
     toolchain = ROOT / "runtime" / "cmake" / "aarch64-linux-gnu.cmake"
-    folder = build("aarch64", f"-DCMAKE_TOOLCHAIN_FILE={toolchain}")
+    folder = build("aarch64", PROGRAMS, f"-DCMAKE_TOOLCHAIN_FILE={toolchain}") / "runtime" / "tests"
     emulated: list[str | Path] = [qemu, "-L", "/usr/aarch64-linux-gnu"]
     return lambda name, *arguments, data=b"": run([*emulated, folder / name, *arguments], data)
 
