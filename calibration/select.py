@@ -124,7 +124,8 @@ def _result(
     if chosen.shapes is None or chosen.mos is None:
         raise CalibrationError(chosen.note)
     mos, o = work.mos[at], work.options
-    interval = fit_interval(chosen.mos, chosen.spread, mos, o.coverage, o.floor)
+    unit = _in_units_of(student, work, chosen.spread) if chosen.name.startswith("head") else chosen.spread
+    interval = fit_interval(chosen.mos, unit, mos, o.coverage, o.floor)
     subsets = [work.samples[i].subset for i in at]
     coverage = held_out_coverage(chosen.mos, chosen.spread, mos, folds, subsets, o.coverage, o.floor)
     return Calibration(
@@ -139,6 +140,18 @@ def _result(
         len(work.samples),
         work.why_not_whole,
     )
+
+
+def _in_units_of(student: Student, work: Work, spread: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Held-out spreads [n], rescaled to the mean of what `student` says of the same pictures.
+
+    A head that is fitted on all ratings gives larger spreads than those of the folds, which had fewer (by 6 to
+    12 % with 500 ratings and five folds), though its errors are no larger: a quantile in the folds' unit would
+    make its intervals too wide.
+    """
+    own = outputs(student, work.features)[1]
+    rescaled: NDArray[np.float64] = spread * (own.mean() / spread.mean())
+    return rescaled
 
 
 def _at(candidates: Sequence[Candidate], verdict: Verdict, at: NDArray[np.intp]) -> Candidate:

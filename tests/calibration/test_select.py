@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="needs the extra train")
 from leaf_edge.bundle import Curve, Interval  # noqa: E402
 from leaf_edge.calibration import CalibrationError  # noqa: E402
 from leaf_edge.calibration import finetune as tuning  # noqa: E402
+from leaf_edge.calibration.interval import fit_interval, half_widths  # noqa: E402
 from leaf_edge.calibration.judge import Candidate, grouped_folds, judge  # noqa: E402
 from leaf_edge.calibration.select import CalibrateOptions, calibrate_student  # noqa: E402
 from leaf_edge.calibration.whole import WholeSettings, finetune_whole, unfit  # noqa: E402
@@ -100,6 +101,12 @@ def test_the_head_is_fitted_where_the_score_misses_what_people_see(student, pict
     before = tuning.outputs(student, tuning.features_of(student, [s.path for s in samples]))[0]
     assert np.corrcoef(result.curve(raw), mos)[0, 1] > np.corrcoef(before, mos)[0, 1] + 0.1
     assert (spread > 0).all() and "simple" in result.why and "map 0." in result.why
+    # its intervals are as wide as those that were checked on held-out folds, whatever the unit of its spread
+    chosen = result.chosen
+    folds = fit_interval(chosen.mos, chosen.spread, mos)
+    assert half_widths(result.interval, spread).mean() == pytest.approx(
+        half_widths(folds, chosen.spread).mean(), rel=0.02
+    )
     # only the layers behind the backbone have moved
     for (name, p), q in zip(result.student.named_parameters(), student.parameters(), strict=True):
         assert name.split(".")[0] in tuning.HEADS or torch.equal(p, q)
