@@ -13,6 +13,10 @@
 #define LEAF_COUNTS_MALLOC 0
 #endif
 
+#ifndef LEAF_FRAMES
+#define LEAF_FRAMES 100000
+#endif
+
 #if LEAF_COUNTS_MALLOC
 namespace {
 std::atomic<long> mallocs{0};
@@ -274,6 +278,6 @@ int main(int argc, char** argv) {
   each_allocation_of_open_fails();
   each_allocation_of_use_fails();
   prepared_frames_allocate_nothing();
-  many_frames_allocate_nothing(argc > 1 ? atol(argv[1]) : 100000);
+  many_frames_allocate_nothing(argc > 1 ? atol(argv[1]) : LEAF_FRAMES);
   return finish("memory");
 }
