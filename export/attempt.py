@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,7 @@ from leaf_edge.calibration import (
 from leaf_edge.contract import OUTPUT_NAMES
 from leaf_edge.export.diagnose import check_heads
 from leaf_edge.export.encoding import ENCODINGS
-from leaf_edge.export.engines import acceptance_engine
+from leaf_edge.export.engines import Opener, acceptance_engine
 from leaf_edge.export.net import Net
 from leaf_edge.export.observe import Observation
 from leaf_edge.export.options import BuildOptions, Rated
@@ -84,7 +84,8 @@ class Encoded:
 
 @dataclass
 class Attempt:
-    """The encodings as they stand, by name, and what was done for those that failed at first."""
+    """The encodings as they stand, by name, and what was done for those that failed at first. openers: of the
+    engines that encodings are accepted on, where that is not ONNX Runtime's CPU."""
 
     net: Net
     views: NDArray[np.uint8]
@@ -93,6 +94,7 @@ class Attempt:
     validation: Rated
     options: BuildOptions
     say: Say
+    openers: Mapping[str, Opener] = field(default_factory=dict)
     encodings: dict[str, Encoded] = field(default_factory=dict)
     kept: dict[str, tuple[Kept, ...]] = field(default_factory=dict)
     tuning: dict[str, Tuning] = field(default_factory=dict)
@@ -117,7 +119,7 @@ class Attempt:
             f"{name}: ranges by {q.rule} (change of raw quality: {errors})"
             + (f"; float: {', '.join(keep)}" if keep else "")
         )
-        engine = acceptance_engine(name, q.model)
+        engine = acceptance_engine(name, q.model, self.openers.get(name))
         out = engine.run(self.fit.views)
         curve, unseen = self._curve(out)
         interval = fit_interval(unseen, out["spread"], self.fit.mos, self.options.coverage)

@@ -13,6 +13,7 @@ from leaf_edge.bundle import Bundle
 from leaf_edge.calibration.frames import FrameCode, FramesReport, inspect_views
 from leaf_edge.calibration.likeness import MIN_FRAMES, Likeness, likeness
 from leaf_edge.export import contents
+from leaf_edge.export.accept import trt_opener
 from leaf_edge.export.attempt import Attempt, Say, fails, reference_of
 from leaf_edge.export.card import About
 from leaf_edge.export.diagnose import causes
@@ -56,7 +57,7 @@ def build_bundle(
     Raises `RefusedError` where a budget does not hold, `FramesError` for unfit calibration views (both not
     with `options.accept_anyway`), `StudentError` for a student with a saturated head, `CalibrationError` for
     labels that give no curve, ValueError for other names of the folder or of layers, FileExistsError where
-    the folder is there.
+    the folder is there; by `options.accept_on` also `EngineRefusedError`, `DeviceError`, `MissingExtraError`.
     """
     folder, about, options = Path(folder), about or About(), options or BuildOptions()
     model_name = folder.name.removesuffix(".leaf")
@@ -69,6 +70,8 @@ def build_bundle(
         frames.raise_first()
     for warning in frames.warnings:
         say(f"warning: {warning.message}")
+    trt = trt_opener(options.accept_on, say)
+    openers = {} if trt is None else {"trt": trt}
     net = from_student(student)
     check_layers(net, options.keep_float)
     model = float_model(net)
@@ -77,7 +80,7 @@ def build_bundle(
     say(f"observed {len(seen.tensors)} activations on {seen.frames} frames")
 
     reference = reference_of(student, model, fit, validation, say)
-    attempt = Attempt(net, calibration, reference, fit, validation, options, say)
+    attempt = Attempt(net, calibration, reference, fit, validation, options, say, openers)
     for name in ENCODINGS:
         attempt.encodings[name] = attempt.encode(name, seen, options.keep_float)
         if options.sensitivity:

@@ -128,7 +128,7 @@ def build(
         raise DeviceError(f"--ampere-plus: expected a device of sm80 or later; this one is {builder.key.sm}")
     timings = read_cache(cache)
     onnx_file = network(bundle, options, say)
-    _import_tensorrt()
+    load_builder()
     from leaf_edge.export.engine_network import build_plan
     from leaf_edge.export.engine_trial import engine_line
 
@@ -156,7 +156,8 @@ def build(
     return Built(entry, plan.data, log_bytes((*about, *plan.log)), seconds)
 
 
-def _import_tensorrt() -> None:
+def load_builder() -> None:
+    """Imports TensorRT; `find_builder` must have found a driver. Raises `MissingExtraError`."""
     try:
         require("tensorrt", "tensorrt")
     except MissingExtraError:

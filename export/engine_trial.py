@@ -35,8 +35,13 @@ def engine_line(bundle: Bundle, plan: bytes, entry: EngineEntry, package: Tensor
         engine = TensorrtEngine(plan, package, host_code=host_code, device=device, dla=dla)
     except MissingExtraError as error:
         return f"the engine was loaded; it was not run: {error}"
-    stated = np.array([frame.scores["trt"].raw for frame in frames], np.float32)
-    moved = change("the engine, against the bundle's golden scores,", bundle, stated, engine(views).mos)
+    scores = [frame.scores["trt"] for frame in frames]
+    stated = {
+        "mos": np.array([score.raw for score in scores], np.float32),
+        "faults": np.array([score.faults for score in scores], np.float32),
+    }
+    found = engine(views)._asdict()
+    moved = change("the engine, against the bundle's golden scores,", bundle, stated, found)
     if not moved.within:
         raise BuildError(f"{moved.line()}; it is not put into the bundle")
     return moved.line()

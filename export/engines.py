@@ -31,16 +31,19 @@ _OPENERS: dict[str, list[Opener]] = {}
 
 
 def plug_in(encoding: str, opener: Opener) -> Callable[[], None]:
-    """From now on `encoding` is accepted on what `opener` gives, where it gives one: the one place at which
-    another engine (TensorRT for `trt`) enters acceptance. Returns what takes it out again."""
+    """From now on `encoding` is accepted on what `opener` gives, where it gives one, before all others.
+    Returns what takes it out again."""
     openers = _OPENERS.setdefault(encoding, [])
     openers.insert(0, opener)
     return lambda: openers.remove(opener)
 
 
-def acceptance_engine(encoding: str, model: onnx.ModelProto) -> AcceptanceEngine:
-    """The engine for `encoding`: the first that was plugged in and is there, else ONNX Runtime's CPU."""
-    for opener in _OPENERS.get(encoding, ()):
+def acceptance_engine(
+    encoding: str, model: onnx.ModelProto, default: Opener | None = None
+) -> AcceptanceEngine:
+    """The engine for `encoding`: the first that was plugged in and is there, then `default`
+    (`accept.trt_opener`), else ONNX Runtime's CPU."""
+    for opener in (*_OPENERS.get(encoding, ()), *((default,) if default else ())):
         engine = opener(model)
         if engine is not None:
             return engine

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from leaf_edge.export.attempt import Attempt, Encoded, fails
+from leaf_edge.export.attempt import Attempt, fails
 from leaf_edge.export.encoding import ENCODINGS, make_plan
 from leaf_edge.export.observe import Observation, observe
-from leaf_edge.export.parity import Parity
+from leaf_edge.export.parity import Parity, excess
 from leaf_edge.export.report import Tuning
 from leaf_edge.export.sensitivity import Kept, layer_costs, next_float, sensitivity
 from leaf_edge.export.tune import TuneOptions, tune
@@ -31,8 +31,9 @@ def mend(attempt: Attempt, name: str, seen: Observation, parity: Parity) -> Pari
 
 
 def _fine_tune(attempt: Attempt, name: str, seen: Observation, parity: Parity) -> Parity:
-    """Fine-tunes under the plan that failed, observes anew and quantises anew. The result is taken where it
-    breaks fewer budgets, or as many and changes raw quality less."""
+    """Fine-tunes under the plan that failed, and quantises anew: with the ranges that the weights were tuned
+    under, and with those that they have now. What is least beyond its budgets is taken, the student's own
+    weights among the choices."""
     steps, old = attempt.options.qat, attempt.encodings[name]
     attempt.say(f"{name} breaks its budgets; quantisation-aware fine-tuning, {steps} steps")
     plan = make_plan(
@@ -43,24 +44,20 @@ def _fine_tune(attempt: Attempt, name: str, seen: Observation, parity: Parity) -
     )
     tuned = tune(attempt.net, plan, attempt.views, TuneOptions(steps), start=old.quantized.net)
     attempt.say(f"{name}: loss on held-out frames {tuned.before:.4f}, after {tuned.after:.4f}")
-    new = attempt.encode(name, observe(tuned.net, attempt.views), attempt.options.keep_float, tuned.net)
-    after = attempt.parity(**{name: new})
-    used = (_broken(after, name), _error(new)) < (_broken(parity, name), _error(old))
-    attempt.tuning[name] = Tuning(steps, tuned.before, tuned.after, used)
-    if not used:
+    before, best, after = excess(parity, name), old, parity
+    if tuned.step:
+        for ranges in (seen, observe(tuned.net, attempt.views)):
+            new = attempt.encode(name, ranges, attempt.options.keep_float, tuned.net)
+            found = attempt.parity(**{name: new})
+            if excess(found, name) < excess(after, name):
+                best, after = new, found
+    attempt.tuning[name] = Tuning(steps, tuned.before, tuned.after, best is not old)
+    if best is old:
         attempt.say(f"{name}: the fine-tuned weights are no better; the student's own stay")
         return parity
-    attempt.encodings[name] = new
+    attempt.say(f"{name}: beyond its budgets by {before:.2f} of them before, {excess(after, name):.2f} after")
+    attempt.encodings[name] = best
     return after
-
-
-def _broken(parity: Parity, name: str) -> int:
-    """How many budgets of the encoding itself are exceeded."""
-    return sum(text.startswith(f"{name}:") for text in parity.failures)
-
-
-def _error(encoded: Encoded) -> float:
-    return encoded.quantized.error[encoded.quantized.rule]
 
 
 def _keep_float(attempt: Attempt, name: str, parity: Parity) -> Parity:

@@ -28,8 +28,9 @@ class BuildOptions:
     that fails may keep, by measured gain; 0 refuses at once. qat: steps of quantisation-aware fine-tuning
     for an encoding that fails, before layers are kept in float; 0 does none. min_coverage: share of
     validation frames with a calibration frame like them (`calibration.likeness`). accept_anyway: writes the
-    bundle where it would be refused, and marks it. sensitivity: measures every layer (`layer_costs`), for the
-    report. overwrite: an existing bundle."""
+    bundle where it would be refused, and marks it. accept_on: the engine of the `trt` encoding, `auto`,
+    `tensorrt` or `onnxruntime` (`accept.trt_opener`). sensitivity: measures every layer (`layer_costs`), for
+    the report. overwrite: an existing bundle."""
 
     budgets: Budgets = field(default_factory=Budgets)
     threshold: float | None = None
@@ -39,5 +40,6 @@ class BuildOptions:
     qat: int = 0
     min_coverage: float = MIN_COVERAGE
     accept_anyway: bool = False
+    accept_on: str = "auto"
     sensitivity: bool = False
     overwrite: bool = False

@@ -21,6 +21,9 @@ _QUANTILES = np.linspace(0.3, 0.7, 9)
 """Of the float scores: thresholds where frames lie densest, so that most flip. One threshold alone
 counts a handful of frames, and luck decides."""
 
+_LEAST_BUDGET = 1e-3
+"""What a budget of nothing counts as, where an excess is a share of it."""
+
 
 @dataclass(frozen=True)
 class Budgets:
@@ -170,6 +173,18 @@ def _difference(r: Row, b: Budgets) -> _Checks:
         ("LEAF_E_EXPORT_PAIR_MAX", "largest difference in MOS", r.mos_max, b.pair_max),
         ("LEAF_E_EXPORT_PAIR_FLIPS", "share of gate decisions that differ", r.flips, b.pair_flips),
     )
+
+
+def excess(parity: Parity, encoding: str) -> float:
+    """How far an encoding is beyond its own budgets: what each is exceeded by, as a share of it, summed. 0
+    where all hold, infinite where a figure is none."""
+    total = 0.0
+    for row in parity.rows:
+        if row.engine == encoding and row.against == FLOAT:
+            for _, _, value, limit in _loss(row, parity.budgets):
+                over = (value - limit) / max(limit, _LEAST_BUDGET)
+                total += max(0.0, over) if over == over else float("inf")
+    return total
 
 
 def _failures(who: str, checks: _Checks) -> list[tuple[str, str]]:

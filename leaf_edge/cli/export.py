@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from leaf_edge.cli.exit_codes import ExitCode, OutputError, UsageError, epilog
 from leaf_edge.cli.export_options import BUDGETS, add_arguments
 from leaf_edge.cli.source_options import options_from_args
+from leaf_edge.contract import MOS_MAX, MOS_MIN
 from leaf_edge.extras import require
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _CODES = (
     ExitCode.EXTRA,
     ExitCode.REFUSED,
     ExitCode.OUTPUT,
+    ExitCode.DEVICE,
 )
 _DATA = (
     "BIQ2021 (N. Ahmed, S. Asif, arXiv 2202.03879): photographs of 512x512 with human MOS, a part of its "
@@ -94,14 +96,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _RefusedError(Exception):
-    """The export was refused, and this was said."""
+    """There is no bundle, and why was said. status: to exit with."""
 
-    status = ExitCode.REFUSED
+    def __init__(self, status: ExitCode = ExitCode.REFUSED) -> None:
+        super().__init__()
+        self.status = status
 
 
 def _build(args: argparse.Namespace, inputs: Inputs) -> BuildReport:
     from leaf_edge.calibration import CalibrationError
     from leaf_edge.export import ExportError, RefusedError, build_bundle, to_onnx
+    from leaf_edge.export.engine_options import DeviceError
 
     assert inputs.fit is not None and inputs.check is not None
     try:
@@ -128,6 +133,9 @@ def _build(args: argparse.Namespace, inputs: Inputs) -> BuildReport:
         if args.refused_to:
             _write_json(_folder(args.refused_to) / "report.json", refusal)
         raise _RefusedError from None
+    except DeviceError as error:
+        _say(f"--accept-on tensorrt: {error}")
+        raise _RefusedError(ExitCode.DEVICE) from None
     except FileExistsError as error:
         raise OutputError(f"{error.filename} is there already; --overwrite replaces it") from None
     return report
@@ -201,6 +209,11 @@ def _check(args: argparse.Namespace) -> None:
     for option, share in (("coverage", args.coverage), ("min-coverage", args.min_coverage)):
         if share is not None and not 0 < share < 1 and not (option == "min-coverage" and share in (0, 1)):
             raise UsageError(f"--{option} is {share:g}; expected a share between 0 and 1")
+    if args.threshold is not None and not MOS_MIN <= args.threshold <= MOS_MAX:
+        raise UsageError(
+            f"--threshold is {args.threshold:g}; expected a MOS, {MOS_MIN:g} to {MOS_MAX:g}, "
+            "as no decision flips elsewhere"
+        )
     if args.most_float < 0 or args.calibration_frames < 1 or (args.validation_frames or 1) < 1:
         raise UsageError("--most-float, --calibration-frames and --validation-frames are counts")
     if args.qat < 0:
@@ -223,6 +236,7 @@ def _options(args: argparse.Namespace) -> BuildOptions:
         most_float=args.most_float,
         qat=args.qat,
         accept_anyway=args.accept_anyway,
+        accept_on=args.accept_on,
         sensitivity=args.sensitivity is not None,
         overwrite=args.overwrite,
         **more,

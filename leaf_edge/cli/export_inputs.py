@@ -70,8 +70,10 @@ def _student(args: argparse.Namespace) -> Student:
     except OSError:
         raise
     except Exception as error:  # torch's errors for a broken file have no common base
-        text = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{args.checkpoint} is not a checkpoint of `leaf-edge train`: {text[0]}") from None
+        # of torch's text the first sentence alone: what follows advises to load it unsafely
+        text = (str(error).strip().splitlines() or [type(error).__name__])[0].partition(". ")[0]
+        what = "is not a checkpoint of `leaf-edge train`"
+        raise InputError(f"{args.checkpoint} {what} (torch: {text})") from None
     try:
         check_layers(from_student(student), args.keep_float)
     except ValueError as error:

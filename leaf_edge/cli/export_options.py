@@ -91,6 +91,13 @@ def _add_acceptance(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="gate threshold in MOS for flips (default: nine, 30th to 70th percentile of the scores)",
     )
+    group.add_argument(
+        "--accept-on",
+        choices=("auto", "tensorrt", "onnxruntime"),
+        default="auto",
+        help="engine of the trt encoding; auto: TensorRT where driver, builder and pycuda are there (minutes "
+        "for a build), else ONNX Runtime, which is said (default: %(default)s)",
+    )
     for name, text in BUDGETS.items():
         group.add_argument(f"--max-{name.replace('_', '-')}", type=float, metavar="X", help=f"budget: {text}")
     group.add_argument(

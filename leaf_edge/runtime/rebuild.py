@@ -9,6 +9,7 @@ from typing import Any
 from leaf_edge.bundle import Bundle, BundleCode, BundleError
 from leaf_edge.bundle.manifest import EngineEntry
 from leaf_edge.extras import MissingExtraError, require
+from leaf_edge.runtime.cuda_device import current_device
 
 _log = logging.getLogger(__name__)
 
@@ -29,13 +30,8 @@ def rebuilt(bundle: Bundle, device: int) -> tuple[EngineEntry, bytes]:
     except ImportError as error:  # an extra that is missing, or libraries behind one
         raise BundleError(BundleCode.DEVICE_NO_TENSORRT, str(error)) from None
     try:
-        cuda.init()
-        context = cuda.Device(device).retain_primary_context()
-        context.push()  # TensorRT builds for the device that is current
-        try:
+        with current_device(device):
             built = builder.build(bundle, options.EngineOptions(), device=device, say=_log.info)
-        finally:
-            cuda.Context.pop()
     except MissingExtraError as error:
         raise BundleError(BundleCode.DEVICE_NO_TENSORRT, str(error)) from None
     except options.DeviceError as error:

@@ -26,6 +26,7 @@ from leaf_edge.runtime.score import (
     Score,
     StageTimes,
 )
+from leaf_edge.runtime.tolerance import golden_tolerance
 from leaf_edge.views.native import SHAPE, ViewMaker
 
 if TYPE_CHECKING:
@@ -234,12 +235,12 @@ def from_bundle(
 def run_self_test(scorer: Scorer, bundle: Bundle, encoding: str = "cpu") -> None:
     """Score the golden frames of `bundle` and compare with the scores that they must give.
 
-    Raises `BundleError` SELF_TEST where one differs by more than the bundle's tolerance, or where
-    the bundle has no golden frame to test with.
+    Raises `BundleError` SELF_TEST where one differs by more than the bundle's tolerance, or than the engine's
+    where that is wider (`tolerance.golden_tolerance`), or where the bundle has no golden frame to test with.
     """
     if not bundle.manifest.golden:
         raise BundleError(BundleCode.SELF_TEST, "the bundle has no golden frames")
-    tolerance = bundle.manifest.golden_tolerance
+    tolerance = golden_tolerance(bundle, scorer.engine)
     for golden in bundle.manifest.golden:
         expected = golden.scores[encoding]
         found = scorer.score(golden.frame(bundle.contents[golden.file]))

@@ -62,6 +62,25 @@ def test_a_bundle_that_was_accepted_anyway_says_so_for_ever(sets, tmp_path: Path
     assert load_bundle(tmp_path / "again.leaf").manifest.acceptance == acceptance
 
 
+def test_another_export_is_another_bundle_with_an_acceptance_of_its_own(sets, tmp_path: Path) -> None:
+    student, inputs = sets
+    marked = BuildOptions(budgets=NEVER, most_float=0, accept_anyway=True)
+    build_bundle(student, tmp_path / "tiny.leaf", **inputs, options=marked)
+    loose = BuildOptions(budgets=Budgets(*[5.0] * 8), overwrite=True)
+    bundle, _ = build_bundle(student, tmp_path / "tiny.leaf", **inputs, options=loose)
+    acceptance, stated = bundle.manifest.acceptance, bundle.manifest.training.figures["export"]
+    assert acceptance is not None and acceptance.accepted
+    assert stated["parity"]["budgets"]["mos_mean"] == 5.0  # what it was accepted by, where all can read it
+    with pytest.raises(RefusedError):
+        build_bundle(
+            student,
+            tmp_path / "tiny.leaf",
+            **inputs,
+            options=replace(marked, accept_anyway=False, overwrite=True),
+        )
+    assert load_bundle(tmp_path / "tiny.leaf").manifest == bundle.manifest
+
+
 def test_an_accepted_bundle_is_loaded_without_a_word(sets, tmp_path: Path) -> None:
     student, inputs = sets
     loose = Budgets(*[5.0] * 8)

@@ -18,6 +18,7 @@ from leaf_edge.cli.exit_codes import ExitCode
 from leaf_edge.cli.main import main
 from leaf_edge.datasets.biq2021 import split_of
 from leaf_edge.export import Budgets
+from leaf_edge.runtime.preflight import NoDriver, probe_driver
 from leaf_edge.student.network import save_checkpoint
 
 FEW = ("--calibration-frames", "20")
@@ -161,6 +162,8 @@ def test_command_writes(command_line, tmp_path: Path, capsys: pytest.CaptureFixt
         ("tiny.leaf", ("--min-coverage", "2"), ExitCode.USAGE, "--min-coverage is 2"),
         ("tiny.leaf", ("--coverage", "1"), ExitCode.USAGE, "between 0 and 1"),
         ("tiny.leaf", ("--max-flips", "nan"), ExitCode.USAGE, "--max-flips must be 0 or more"),
+        ("tiny.leaf", ("--threshold", "9"), ExitCode.USAGE, "--threshold is 9; expected a MOS, 1 to 5"),
+        ("tiny.leaf", ("--threshold", "nan"), ExitCode.USAGE, "--threshold is nan"),
         ("tiny.leaf", ("--keep-float", "stern"), ExitCode.USAGE, "no such INT8 layer"),
         ("tiny.leaf", ("--calibration-frames", "5"), ExitCode.REFUSED, "too few"),
         (
@@ -192,5 +195,18 @@ def test_command_inputs(command_line, tmp_path: Path, capsys, broken: str) -> No
         checkpoint = file
     assert main(["export", str(checkpoint), "--data", str(data), "--output", str(out)]) == ExitCode.INPUT
     named = tmp_path if "data" in broken else file  # of data the folder: several layouts are looked for
-    assert str(named) in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert str(named) in said and "weights_only" not in said
     assert not out.exists()
+
+
+def test_tensorrt_that_is_asked_for_and_not_there_ends_with_its_own_code(
+    command_line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not isinstance(probe_driver(), NoDriver):
+        pytest.skip("this machine has a driver")
+    checkpoint, data = command_line
+    words = ["export", str(checkpoint), "--data", str(data), "--output", str(tmp_path / "tiny.leaf"), *FEW]
+    assert main([*words, "--accept-on", "tensorrt"]) == ExitCode.DEVICE
+    assert "leaf-edge: --accept-on tensorrt: no engine can be built here: " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from leaf_edge.bundle import Bundle
-from leaf_edge.export.engine_check import MOS_MAX, MOS_MEAN, change, half_change, run_exactly, trial_views
+from leaf_edge.export.engine_check import (
+    FAULT_MAX,
+    MOS_MAX,
+    MOS_MEAN,
+    change,
+    half_change,
+    run_exactly,
+    trial_views,
+)
 from leaf_edge.export.engine_half import SMALLEST_SCALE, HalfError, half_model
 from leaf_edge.views.native import SHAPE
 
@@ -124,10 +132,16 @@ def test_the_input_gets_the_same_codes(graph: Any, half: Any) -> None:
 
 def test_change_is_in_mos(leaf_s: Bundle) -> None:
     curve = leaf_s.encoding("trt").curve
-    before, after = np.array([0.4, 0.5], np.float32), np.array([0.4, 0.6], np.float32)
+    raw = np.array([0.4, 0.5], np.float32), np.array([0.4, 0.6], np.float32)
+    faults = np.zeros((2, 8), np.float32), np.full((2, 8), 0.07, np.float32)
+    before, after = ({"mos": m, "faults": f} for m, f in zip(raw, faults, strict=True))
     moved = change("x", leaf_s, before, after)
-    expected = abs(curve(float(after[1])) - curve(float(before[1])))
-    assert moved.mos_max == pytest.approx(expected) and moved.mos_mean == pytest.approx(expected / 2)
+    expected = abs(curve(0.6) - curve(0.5))
+    assert moved.mos_max == pytest.approx(expected, abs=1e-6)
+    assert moved.mos_mean == pytest.approx(expected / 2, abs=1e-6)
+    assert moved.fault_max == pytest.approx(0.07) and "severities by 0.070 at most" in moved.line()
+    faults[1][1, 3] = FAULT_MAX + 0.01
+    assert not change("x", leaf_s, before, after).within
 
 
 def test_batches_of_more_than_one_frame_run(leaf_s: Bundle, half: Any) -> None:
