@@ -16,6 +16,7 @@ from leaf_edge.cli.exit_codes import ExitCode, UsageError, epilog
 from leaf_edge.extras import require
 
 if TYPE_CHECKING:
+    from leaf_edge.pipeline.bundle import ExportRefusedError
     from leaf_edge.pipeline.stage import Done
 
 _EXAMPLES = """\
@@ -64,7 +65,9 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from leaf_edge.calibration import CalibrationError
-    from leaf_edge.export import ExportError, RefusedError
+    from leaf_edge.export import ExportError
+    from leaf_edge.export.engine_options import DeviceError
+    from leaf_edge.pipeline.bundle import ExportRefusedError
     from leaf_edge.pipeline.recipe import PipelineRecipe
     from leaf_edge.pipeline.run import run_pipeline
     from leaf_edge.recipes import load_recipe
@@ -99,17 +102,30 @@ def run(args: argparse.Namespace) -> int:
                 tasks.clear()
                 if done.name == args.until:
                     break
-    except RefusedError as error:
-        print(error.report.parity.to_text())
-        for failure in error.report.failures:
-            print(f"refused: {failure}", file=sys.stderr)
+    except ExportRefusedError as error:
+        _print_refusal(error)
         _warn_of_old(bundle)
         return ExitCode.REFUSED
     except (CalibrationError, ExportError) as error:
-        print(f"refused: {error}", file=sys.stderr)
+        code = getattr(error, "code", None)
+        print(f"refused: {f'{code}: ' if code else ''}{error}", file=sys.stderr)
         _warn_of_old(bundle)
         return ExitCode.REFUSED
+    except DeviceError as error:
+        print(f"leaf-edge: export.accept_on is tensorrt: {error}", file=sys.stderr)
+        return ExitCode.DEVICE
     return ExitCode.SKIPPED if left_out else ExitCode.OK
+
+
+def _print_refusal(error: ExportRefusedError) -> None:
+    from leaf_edge.cli.export_table import report_text
+    from leaf_edge.pipeline.bundle import REFUSAL
+
+    print(report_text(error.report))
+    for code, failure in zip(error.report.codes, error.report.failures, strict=True):
+        print(f"refused: {code}: {failure}", file=sys.stderr)
+    report, picture = (error.folder / name for name in REFUSAL)
+    print(f"worst frames in {picture}, all figures in {report}", file=sys.stderr)
 
 
 def _warn_of_old(bundle: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from leaf_edge.bundle import Licence, load_bundle
 from leaf_edge.bundle.errors import BundleError
 from leaf_edge.calibration.frames import choose
-from leaf_edge.export import About, BuildOptions, RefusedError, build_bundle
+from leaf_edge.export import About, BuildOptions, BuildReport, RefusedError, build_bundle, contact_sheet
 from leaf_edge.export import Rated as RatedViews
 from leaf_edge.pipeline.context import Context, budgets_of, write_json
 from leaf_edge.pipeline.ratings import Rated, Ratings, listed
@@ -23,6 +23,17 @@ from leaf_edge.student.joint_run import read_labels
 from leaf_edge.student.network import load_checkpoint
 from leaf_edge.teacher.rows import PictureRow
 
+REFUSAL = ("refused.json", "worst.png")
+"""What a refusal leaves in the folder of its stage: the report, and the frames that INT8 changed most."""
+
+
+class ExportRefusedError(RefusedError):
+    """The export was refused. folder: with the files of `REFUSAL`."""
+
+    def __init__(self, report: BuildReport, folder: Path) -> None:
+        super().__init__(report)
+        self.folder = folder
+
 
 def bundle_path(context: Context) -> Path:
     """Where the bundle is written."""
@@ -30,33 +41,40 @@ def bundle_path(context: Context) -> Path:
 
 
 def export_stage(context: Context, calibrated: Done, store: Path, ratings: Ratings) -> Done:
-    """Writes the bundle, or raises `RefusedError` and writes none; `refused.json` then has the report."""
+    """Writes the bundle, or raises `ExportRefusedError` and writes none."""
     recipe, section = context.recipe, context.recipe.export
     checkpoint, bundle = calibrated.folder / "student.pt", bundle_path(context)
     frames = _calibration_frames(context, store)
     about = _about(context, calibrated, ratings)
 
     def work(folder: Path) -> dict[str, Any]:
+        for name in REFUSAL:
+            (folder / name).unlink(missing_ok=True)
+        check = _rated_views(ratings.check)
         try:
             _, report = build_bundle(
                 load_checkpoint(checkpoint),
                 bundle,
                 calibration=_frame_views(frames, folder / "frames"),
                 fit=_rated_views(ratings.fit),
-                validation=_rated_views(ratings.check),
+                validation=check,
                 about=about,
                 options=BuildOptions(
                     budgets=budgets_of(recipe),
                     coverage=section.coverage,
                     most_float=section.most_float,
+                    qat=section.qat,
+                    min_coverage=section.min_coverage,
+                    accept_on=section.accept_on,
                     overwrite=True,
                 ),
                 say=lambda text: None,
             )
         except RefusedError as error:
-            write_json(folder / "refused.json", error.report.to_dict())
-            raise
-        (folder / "refused.json").unlink(missing_ok=True)
+            write_json(folder / REFUSAL[0], error.report.to_dict())
+            title = f"{recipe.name}: refused; frames that INT8 changed most"
+            contact_sheet(folder / REFUSAL[1], error.report.worst, check.views, title)
+            raise ExportRefusedError(error.report, folder) from None
         write_json(folder / "report.json", report.to_dict())
         return {"bundle": str(bundle), "manifest": file_digest(bundle / "manifest.json")}
 
@@ -102,7 +120,7 @@ def _frame_views(rows: Sequence[PictureRow], frames: Path) -> NDArray[np.uint8]:
 
 def _rated_views(pictures: Sequence[Rated]) -> RatedViews:
     views = np.stack([views_of(read_rgb(p.path)) for p in pictures])
-    return RatedViews(views, np.array([p.mos for p in pictures]))
+    return RatedViews(views, np.array([p.mos for p in pictures]), tuple(str(p.path) for p in pictures))
 
 
 def _about(context: Context, calibrated: Done, ratings: Ratings) -> About:

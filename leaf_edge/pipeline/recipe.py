@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from leaf_edge.calibration.frames import MIN_FRAMES
+from leaf_edge.calibration.frames import MIN_COVERAGE, MIN_FRAMES
 from leaf_edge.calibration.strategies import CalibrateOptions
 from leaf_edge.student.joint_recipe import DistillRecipe
 
@@ -65,13 +65,18 @@ class EvaluateSection:
 @dataclass(frozen=True)
 class ExportSection:
     """version: of the bundle. calibration_frames: of the unlabelled frames, for INT8. coverage: of the
-    interval. most_float: layers that may stay in float where a budget breaks. budgets: of the acceptance, by
-    name (`leaf_edge.export.Budgets`), where they differ. trained_on, licences: for the card."""
+    interval. most_float: layers that may stay in float where a budget breaks; qat: steps of fine-tuning
+    before that. min_coverage: share of the pictures that measure with a calibration frame like them.
+    accept_on: engine of the `trt` encoding. budgets: of the acceptance, by name (`leaf_edge.export.Budgets`),
+    where they differ. trained_on, licences: for the card."""
 
     version: str = "1.0.0"
     calibration_frames: int = 128
     coverage: float = 0.9
     most_float: int = 4
+    qat: int = 0
+    min_coverage: float = MIN_COVERAGE
+    accept_on: Literal["auto", "tensorrt", "onnxruntime"] = "auto"
     budgets: Mapping[str, float] = field(default_factory=dict)
     trained_on: tuple[str, ...] = ()
     licences: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +92,11 @@ class ExportSection:
             raise ValueError(
                 f"coverage is {self.coverage}, most_float {self.most_float}; "
                 "expected a share between 0 and 1, and 0 or more layers"
+            )
+        if not 0 <= self.min_coverage <= 1 or self.qat < 0:
+            raise ValueError(
+                f"min_coverage is {self.min_coverage}, qat {self.qat}; "
+                "expected a share, 0 to 1, and 0 or more steps"
             )
 
 

@@ -160,7 +160,24 @@ def test_a_refused_export_shows_the_table_and_leaves_no_bundle(
     assert "unchanged" in out and "largest change in MOS" in err and "mean dMOS" in out
     assert not list((tmp_path / "out").glob("*.leaf*"))
     (report,) = (tmp_path / "out").glob("export-*/refused.json")
-    assert json.loads(report.read_text())["failures"]
+    found = json.loads(report.read_text())
+    assert found["failures"] and set(found["codes"]) == {"LEAF_E_EXPORT_MOS_MAX"}
+    assert "refused: LEAF_E_EXPORT_MOS_MAX: cpu: largest change" in err
+    picture = report.with_name("worst.png")
+    assert f"worst frames in {picture}" in err and cv2.imread(str(picture)).shape[1] > 800
+    assert all(Path(frame["name"]).is_file() for frame in found["worst"])
+
+
+def test_frames_unlike_those_that_measure_are_refused_with_their_code_and_a_way_out(
+    unrated: Ran, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(unrated.root, tmp_path / "out")
+    recipe = changed_by(unrated.recipe, {"export.min_coverage": 1.0})
+    words = ["pipeline", written(recipe, tmp_path), "--output", str(tmp_path / "out")]
+    assert main(words) == ExitCode.REFUSED
+    assert "refused: LEAF_E_CALIBRATION_COVERAGE: " in capsys.readouterr().err
+    with pytest.raises(RecipeError, match="min_coverage is 2"):
+        parse(changed_by(unrated.recipe, {"export.min_coverage": 2.0}), PipelineRecipe)
 
 
 def test_the_command_prints_a_line_for_each_stage_and_stops_where_it_is_told(
