@@ -145,9 +145,9 @@ def _result(
 def _in_units_of(student: Student, work: Work, spread: NDArray[np.float64]) -> NDArray[np.float64]:
     """Held-out spreads [n], rescaled to the mean of what `student` says of the same pictures.
 
-    A head that is fitted on all ratings gives larger spreads than those of the folds, which had fewer (by 6 to
-    12 % with 500 ratings and five folds), though its errors are no larger: a quantile in the folds' unit would
-    make its intervals too wide.
+    A head that is fitted on all ratings gives larger spreads than those of the folds, which had fewer (by
+    6 to 12 % with 500 ratings and five folds), though its errors are no larger: a quantile in the folds'
+    unit would make its intervals too wide.
     """
     own = outputs(student, work.features)[1]
     rescaled: NDArray[np.float64] = spread * (own.mean() / spread.mean())
