@@ -1,8 +1,9 @@
 # Bundles and calibration: tests, and programs for tests/runtime_c to compare with Python.
 leaf_test(bundle_test)
 leaf_test(bundle_memory_test)
+leaf_test(bundle_swap_test)
 leaf_test(calibration_test)
-foreach(name bundle_test bundle_memory_test)
+foreach(name bundle_test bundle_memory_test bundle_swap_test)
   target_compile_definitions(${name} PRIVATE LEAF_FIXTURES="${PROJECT_SOURCE_DIR}/tests/bundle/fixtures")
 endforeach()
 foreach(name bundle_pipe calibration_pipe)
