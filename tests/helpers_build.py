@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+HEADERS = ROOT / "runtime" / "include" / "leaf_edge"
 
 
 def find(*names: str) -> str:
@@ -41,19 +43,50 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def configured(source: Path, folder: Path, *options: str) -> bytes:
+    """Configures a CMake project in `folder`; what CMake printed."""
+    ninja = f"-DCMAKE_MAKE_PROGRAM={find('ninja')}"
+    return run([find("cmake"), "-S", source, "-B", folder, "-G", "Ninja", ninja, *options])
+
+
 def configure(folder: Path, *options: str) -> bytes:
-    """Configures the checkout's CMake project in `folder`, without CUDA; what CMake printed."""
-    command = [find("cmake"), "-S", ROOT, "-B", folder, "-G", "Ninja"]
-    command += [f"-DCMAKE_MAKE_PROGRAM={find('ninja')}", "-DLEAF_CUDA=OFF", *options]
-    return run(command)
+    """Configures the checkout's CMake project in `folder`; what CMake printed."""
+    return configured(ROOT, folder, *options)
 
 
-def build(name: str, targets: Sequence[str], *options: str) -> Path:
-    """Builds `targets` (all where empty) in build/`name`; its folder. A warning fails the test."""
-    folder = ROOT / "build" / name
+def make(folder: Path, targets: Sequence[str], *options: str) -> Path:
+    """Configures `folder` and builds `targets` (all where empty) in it. A warning fails the test."""
+    find("c++", "g++", "clang++")
     with locked(folder):
-        log = configure(folder, "-DLEAF_TESTS=ON", *options)
+        log = configure(folder, *options)
         chosen = [argument for target in targets for argument in ("--target", target)]
         log += run([find("cmake"), "--build", folder, *chosen])
     assert b"warning:" not in log, log.decode()
     return folder
+
+
+def build(name: str, targets: Sequence[str], *options: str) -> Path:
+    """Builds `targets` with the tests and without CUDA in build/`name`; its folder. LEAF_BUILD: another build/."""
+    folder = Path(os.environ.get("LEAF_BUILD", ROOT / "build")) / name
+    return make(folder, targets, "-DLEAF_TESTS=ON", "-DLEAF_CUDA=OFF", *options)
+
+
+def build_cpp(*targets: str) -> Path:
+    """Builds `targets` as `make test-cpp` does, in build/cpp or the folder that LEAF_CPP_BUILD names."""
+    folder = Path(os.environ.get("LEAF_CPP_BUILD", ROOT / "build" / "cpp"))
+    return make(folder, targets, "-DLEAF_TESTS=ON", "-DLEAF_PYTHON=OFF")
+
+
+def onnxruntime_library() -> Path:
+    """libonnxruntime.so of the Python package. Skips the test where there is none."""
+    package = pytest.importorskip("onnxruntime")
+    for path in sorted(Path(package.__file__).parent.glob("capi/libonnxruntime.so*")):
+        return path
+    pytest.skip("the onnxruntime package has no libonnxruntime.so")
+
+
+def declared() -> set[str]:
+    """The functions that the headers declare with LEAF_API."""
+    text = "\n".join(path.read_text() for path in sorted(HEADERS.glob("*.h")))
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    return set(re.findall(r"^LEAF_API\b[^;(]*?(\w+)\(", text, flags=re.MULTILINE))

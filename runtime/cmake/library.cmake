@@ -4,17 +4,6 @@ set(CMAKE_INSTALL_DOCDIR share/doc/leaf-edge CACHE PATH "Folder of the documenta
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-# The version of the interface, and with it the SONAME, is stated in api.h alone.
-set(LEAF_API_HEADER ${CMAKE_CURRENT_SOURCE_DIR}/include/leaf_edge/api.h)
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${LEAF_API_HEADER})
-file(READ ${LEAF_API_HEADER} LEAF_API_TEXT)
-foreach(part MAJOR MINOR)
-  if(NOT LEAF_API_TEXT MATCHES "#define LEAF_API_${part} ([0-9]+)")
-    message(FATAL_ERROR "${LEAF_API_HEADER} does not state LEAF_API_${part}")
-  endif()
-  set(LEAF_API_${part} ${CMAKE_MATCH_1})
-endforeach()
-
 # Visibility hides the project's symbols; the version script hides what the standard library's templates
 # leave in the objects as well, and gives the symbols a version for the dynamic linker.
 set(LEAF_VERSION_SCRIPT ${CMAKE_CURRENT_BINARY_DIR}/leaf_edge.map)

@@ -1,0 +1,10 @@
+# The version of the interface, and with it the SONAME, is stated in api.h alone.
+set(LEAF_API_HEADER ${PROJECT_SOURCE_DIR}/runtime/include/leaf_edge/api.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${LEAF_API_HEADER})
+file(READ ${LEAF_API_HEADER} LEAF_API_TEXT)
+foreach(part MAJOR MINOR)
+  if(NOT LEAF_API_TEXT MATCHES "#define LEAF_API_${part} ([0-9]+)")
+    message(FATAL_ERROR "${LEAF_API_HEADER} does not state LEAF_API_${part}")
+  endif()
+  set(LEAF_API_${part} ${CMAKE_MATCH_1})
+endforeach()
