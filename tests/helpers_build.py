@@ -66,7 +66,7 @@ def make(folder: Path, targets: Sequence[str], *options: str) -> Path:
 
 
 def build(name: str, targets: Sequence[str], *options: str) -> Path:
-    """Builds `targets` with the tests, without CUDA, in build/`name` (LEAF_BUILD: another folder than build/)."""
+    """Builds `targets` with the tests and without CUDA in build/`name`, or in LEAF_BUILD/`name`."""
     folder = Path(os.environ.get("LEAF_BUILD", ROOT / "build")) / name
     return make(folder, targets, "-DLEAF_TESTS=ON", "-DLEAF_CUDA=OFF", *options)
 
