@@ -13,16 +13,21 @@ STAMPS := $(VENV)/stamps
 JOBS ?= $(shell nproc)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 60
 WEIGHTS ?= ../shared/weights
 
 BUILD_TOOLS := cmake==4.4.5 ninja==1.13.2
 NATIVE := CMakeLists.txt $(shell find runtime -type f -not -name '*.md')
-CXX_SOURCES := $(shell find runtime -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
+CXX_SOURCES := $(shell find runtime -name '*.cpp' -o -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh')
 
-.PHONY: help demo test test-cpp test-python cross lint bench format clean
+# The engine's library, for the C++ tests that score with a real bundle; the Python package brings it.
+ONNXRUNTIME = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so*))
+NINJA = -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
+
+.PHONY: help demo test test-cpp test-python cross sanitize fuzz package lint bench format clean
 help: ## this list
 	@echo "LEAF-Edge. Targets:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables: PYTHON=/path/to/python3   APT=no (install no system package)   PYTEST_ARGS='-k gate'"
 
 demo: $(STAMPS)/demo ## make a clip with known faults, score it, gate it, show what was found
@@ -34,17 +39,28 @@ test: test-cpp test-python ## every test: C++, Python, and NEON under qemu
 test-cpp: $(STAMPS)/dev
 	@echo "==> C++ tests: building in build/cpp, log in build/cpp.log"
 	@mkdir -p build
-	@$(BIN)/cmake -S . -B build/cpp -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja" \
-	    -DLEAF_TESTS=ON -DLEAF_PYTHON=OFF >build/cpp.log 2>&1 || { cat build/cpp.log; exit 1; }
+	@$(BIN)/cmake -S . -B build/cpp $(NINJA) -DLEAF_TESTS=ON -DLEAF_PYTHON=OFF >build/cpp.log 2>&1 || \
+	    { cat build/cpp.log; exit 1; }
 	@$(BIN)/cmake --build build/cpp -j $(JOBS) >>build/cpp.log 2>&1 || { cat build/cpp.log; exit 1; }
-	@$(BIN)/ctest --test-dir build/cpp --output-on-failure --no-tests=error
+	@LEAF_ONNXRUNTIME="$(ONNXRUNTIME)" $(BIN)/ctest --test-dir build/cpp --output-on-failure --no-tests=error
+	@$(BIN)/cmake --build build/cpp --target core_size | grep -o 'core without engines.*'
 
 test-python: $(STAMPS)/dev cross
-	@echo "==> Python tests"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@echo "==> Python tests: a process on each core, one thread in each"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	    $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 cross: ## the aarch64 compiler and qemu, where they can be installed
 	@scripts/system_packages.sh cross
+
+sanitize: $(STAMPS)/dev ## the C++ tests with AddressSanitizer and UndefinedBehaviorSanitizer, then with ThreadSanitizer
+	@LEAF_ONNXRUNTIME="$(ONNXRUNTIME)" JOBS=$(JOBS) scripts/sanitize.sh $(BIN)
+
+fuzz: $(STAMPS)/tools ## each fuzz target for FUZZ_SECONDS=60, with libFuzzer where clang is or can be installed
+	@JOBS=$(JOBS) scripts/fuzz.sh $(BIN) $(FUZZ_SECONDS)
+
+package: $(STAMPS)/tools ## the C library as .tar.gz and .deb, in out/packages
+	@scripts/package.sh $(BIN) out/packages
 
 lint: $(STAMPS)/dev ## ruff, mypy --strict, clang-format; changes nothing
 	@echo "==> ruff"

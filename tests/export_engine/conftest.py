@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers_build import locked
 
 from leaf_edge.bundle import Bundle, load_bundle, locate
 from leaf_edge.runtime.preflight import Device, Driver
@@ -46,7 +47,8 @@ def with_driver(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def bindings() -> dict[str, Path]:
     """Folders of scripts/tensorrt_stubs.py by version: stubs in it, bindings over null libraries in run/."""
     script = ROOT / "scripts" / "tensorrt_stubs.py"
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=ROOT)
+    with locked(ROOT / "build" / "stubs"):
+        done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=ROOT)
     if done.returncode == 3:
         pytest.skip(done.stdout.strip())
     assert done.returncode == 0, done.stdout + done.stderr
