@@ -1,4 +1,4 @@
-"""Bundles and calibration of the C library as Python sees them: built with sanitizers, asked through a pipe."""
+"""Bundles and calibration of the C library, built with sanitizers, and asked through a pipe."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def awkward(decimals: int) -> NDArray[np.float64]:
-    """Doubles at, next to and between the ties of `decimals` decimals, of every magnitude, float32 among them."""
+    """Doubles at, next to and between the ties of `decimals` decimals, and of every magnitude."""
     rng = np.random.default_rng(decimals)
     ties = (rng.integers(-60_000, 60_000, 15_000) + 0.5) / 10**decimals
     exact = rng.integers(-(1 << 20), 1 << 20, 15_000) / (1 << rng.integers(1, 20, 15_000))
@@ -74,7 +74,7 @@ def calibrations(rng: np.random.Generator) -> list[tuple[Curve, Interval, float]
 
 
 def outputs(rng: np.random.Generator, curve: Curve, count: int) -> NDArray[np.float32]:
-    """Raw outputs [count, 10]: mos at and about the knots and far off, spreads, severities, many of them equal."""
+    """Raw outputs [count, 10]: mos at and about the knots and far off, spreads, severities, many equal."""
     near = np.resize(np.asarray(curve.raw, np.float64), count // 2)
     mos = np.concatenate([near, rng.uniform(-1, 2, count - len(near))]).clip(-3e38, 3e38)
     faults = rng.uniform(-0.2, 1.2, (count, len(FAULTS)))

@@ -166,10 +166,11 @@ def test_archives_of_other_makers(reader: Reader, tmp_path: Path, style: int, ro
 def test_extended_headers(reader: Reader, good: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     bodies = [
-        pax(b"comment", b"0" * 40), pax(b"mtime", b"1") + pax(b"SCHILY.xattr.user.a", b"b"), pax(b"path", b""),
-        pax(b"path", b"tiny.leaf/card.md") * 2, pax(b"path", b"tiny.leaf/x"), b"", b" ", b"5 a=\n", b"5 a=\nx",
-        b"05 a=\n", b"6 uid=\n", b"4 =\n", b"3 \n", b"1000000 path=a\n", b"-1 a=b\n", b"9 mtime=\n\n", b"\0" * 20,
-        b"8 uid=1\n8 uid=2\n", b"8 uid=1\n8 uix=2\n", b"7 path=\n", b"9 ctime\n=", "11 c\u00e9t=a\n".encode(),
+        pax(b"comment", b"0" * 40), pax(b"mtime", b"1") + pax(b"SCHILY.xattr.user.a", b"b"),
+        pax(b"path", b""), pax(b"path", b"tiny.leaf/card.md") * 2, pax(b"path", b"tiny.leaf/x"),
+        b"", b" ", b"5 a=\n", b"5 a=\nx", b"05 a=\n", b"6 uid=\n", b"4 =\n", b"3 \n", b"1000000 path=a\n",
+        b"-1 a=b\n", b"9 mtime=\n\n", b"\0" * 20, b"8 uid=1\n8 uid=2\n", b"8 uid=1\n8 uix=2\n", b"7 path=\n",
+        b"9 ctime\n=", "11 c\u00e9t=a\n".encode(),
     ]  # fmt: skip
     for body in bodies:
         for kind in (b"x", b"g", b"L", b"K"):

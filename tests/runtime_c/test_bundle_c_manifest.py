@@ -20,7 +20,7 @@ from leaf_edge.bundle.keys import PublicKey, read_public_keys
 KEYS = read_public_keys(PUBLIC)
 TEXTS = [(folder / "manifest.json").read_bytes() for folder in (SCHEMA1, SCHEMA2)]
 MANY = settings(
-    max_examples=300,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -62,6 +62,7 @@ def test_every_wrong_field_is_refused_with_the_code_of_python(
 @pytest.mark.parametrize("name", NAMES)
 def test_every_hostile_name_is_refused(reader: Reader, name: str) -> None:
     stated = unsigned()
+    name = name.replace("OUTSIDE", "/outside")
     stated["files"][name] = stated["files"]["card.md"]
     assert same(reader, json.dumps(stated).encode()) == "LEAF_E_BUNDLE_PATH"
 
@@ -77,7 +78,8 @@ def test_manifests_with_other_values(reader: Reader, data: st.DataObject, text: 
             holder = holder[key]
         kind = data.draw(st.sampled_from(["value", "name", "swap", "near"]))
         if isinstance(holder, dict) and kind == "name":
-            holder[data.draw(st.text(max_size=8) | st.sampled_from(list(holder)))] = holder.pop(last)
+            name = data.draw(st.text(max_size=8) | st.sampled_from(list(holder)))
+            holder[name] = holder.pop(last)
         elif kind == "swap":
             *other, at = data.draw(st.sampled_from(_places(stated)[1:]))
             source: Any = stated
@@ -98,10 +100,10 @@ def test_manifests_with_other_bytes(reader: Reader, data: st.DataObject, text: b
 
 
 TOKENS = [
-    "{", "}", "[", "]", ",", ":", '"a"', '"b":', '"a":1', '"\\ud83d\\ude00"', '"\\ud83d"', '"\\u00', '"\\x"', '"\t"',
-    '"\\u0000"', '""', "0", "-0", "01", "-", "1.", ".5", "1.5E+3", "1e-400", "1e400", "1" * 400, "9" * 4300,
-    "9" * 4301, "1e", "true", "false", "null", "nul", "NaN", "Infinity", "-Infinity", " ", "\n", "\r", "\v", "\xa0",
-    "\x00", "\ufeff", "\U0001f600", "//", "'a'", "[1,2]", '{"c":[]}', "{}", "[]",
+    "{", "}", "[", "]", ",", ":", '"a"', '"b":', '"a":1', '"\\ud83d\\ude00"', '"\\ud83d"', '"\\u00', '"\\x"',
+    '"\t"', '"\\u0000"', '""', "0", "-0", "01", "-", "1.", ".5", "1.5E+3", "1e-400", "1e400", "1" * 400,
+    "9" * 4300, "9" * 4301, "1e", "true", "false", "null", "nul", "NaN", "Infinity", "-Infinity", " ", "\n", "\r", "\v",
+    "\xa0", "\x00", "\ufeff", "\U0001f600", "//", "'a'", "[1,2]", '{"c":[]}', "{}", "[]",
 ]  # fmt: skip
 
 
@@ -135,8 +137,10 @@ def test_numbers_have_the_bits_of_python(reader: Reader, number: str) -> None:
     same(reader, text)
 
 
-WORDS = st.sampled_from(["bt709", "709", "BT.601", "bt2020", "full", "PC", "Limited", "tv", "l\u0131m\u0131ted",
-                         "jpeg", "mpeg", "nv12", "I420", "\u0131420", "yuyv", "b\u212a", ""])  # fmt: skip
+WORDS = st.sampled_from(
+    ["bt709", "709", "BT.601", "bt2020", "full", "PC", "Limited", "tv", "l\u0131m\u0131ted", "jpeg", "mpeg",
+     "nv12", "I420", "\u0131420", "yuyv", "b\u212a", ""]
+)  # fmt: skip
 SPACES = st.text(" .\t\n\x1c\x85\xa0\u1680\u2003\u2028\u202f\u205f\u3000\u200b\x00b", max_size=3)
 
 
@@ -156,7 +160,8 @@ def test_names_of_formats_matrices_and_ranges(
 
 
 PATHS = st.lists(
-    st.text("aAbB0._-", max_size=4) | st.sampled_from(["golden", "Golden", "card.md", "con", "Aux.x", "manifest.json"]),
+    st.text("aAbB0._-", max_size=4)
+    | st.sampled_from(["golden", "Golden", "card.md", "con", "Aux.x", "manifest.json"]),
     min_size=1, max_size=5,
 ).map("/".join)  # fmt: skip
 
@@ -196,8 +201,10 @@ def test_engines(reader: Reader, fields: list[tuple[str, Any]], doubled: bool) -
 
 ACCEPTANCES: list[Any] = [
     None, {}, [], {"accepted": True, "anyway": False, "failures": []},
-    {"accepted": False, "anyway": True, "failures": ["x"]}, {"accepted": True, "anyway": True, "failures": ["x"]},
-    {"accepted": False, "anyway": False, "failures": ["x"]}, {"accepted": 1, "anyway": False, "failures": []},
+    {"accepted": False, "anyway": True, "failures": ["x"]},
+    {"accepted": True, "anyway": True, "failures": ["x"]},
+    {"accepted": False, "anyway": False, "failures": ["x"]},
+    {"accepted": 1, "anyway": False, "failures": []},
     {"accepted": False, "anyway": True, "failures": ["x"] * 256},
     {"accepted": False, "anyway": True, "failures": ["x"] * 257},
     {"accepted": False, "anyway": True, "failures": ["x" * 1000, "\u00e9" * 1000]},
@@ -214,15 +221,17 @@ def test_acceptances(reader: Reader, acceptance: Any) -> None:
 def test_the_order_of_fields_does_not_decide_which_fault_is_named(reader: Reader) -> None:
     """Two faults at once: the one that Python finds first, wherever it stands."""
     faults: list[Callable[[Json], Any]] = [
-        lambda m: m.update(schema=3), lambda m: m.update(views_version=2), lambda m: m["scale"].update(version=2),
+        lambda m: m.update(schema=3), lambda m: m.update(views_version=2),
+        lambda m: m["scale"].update(version=2),
         lambda m: m.update(name=1), lambda m: m["files"].update({"../x": m["files"]["card.md"]}),
-        lambda m: m["files"]["card.md"].update(size=1 << 40), lambda m: m["encodings"]["cpu"].update(file="../x"),
+        lambda m: m["files"]["card.md"].update(size=1 << 40),
+        lambda m: m["encodings"]["cpu"].update(file="../x"),
         lambda m: m["golden"][0].update(file="/x"), lambda m: m["golden"].append(1),
         lambda m: m["engines"][0].update(sm=1), lambda m: m.update(extra=1),
-        lambda m: m["golden"][0]["scores"].pop("cpu"), lambda m: m["files"].update(x=1),
+        lambda m: m["golden"][0]["scores"].pop("cpu", None), lambda m: m["files"].update(x=1),
         lambda m: m.update(signature={"algorithm": "ed25519", "key_id": "0" * 16, "value": "0" * 128}),
         lambda m: m["files"].update({f"f{i}": m["files"]["card.md"] for i in range(256)}),
-        lambda m: [entry.update(size=1 << 28) for entry in m["files"].values()],
+        lambda m: [entry.update(size=1 << 28) for entry in m["files"].values() if entry != 1],
     ]  # fmt: skip
     for first in faults:
         for second in faults:
@@ -261,7 +270,7 @@ def test_characters_at_the_edges_of_what_can_be_shown(reader: Reader) -> None:
         0xE000,
         0xFFFD,
     ]
-    codes += [0xFFFE, 0x1D173, 0x1F600, 0xE0001, 0xF0000, 0x10FFFF, *range(0, 0x3000, 37)]
+    codes += [0xFFFE, 0x1D173, 0x1F600, 0xE0001, 0xF0000, 0x10FFFF, *range(0, 0x3000, 101)]
     for code in codes:
         stated = {**json.loads(TEXTS[0]), "version": "1" + chr(code)}
         same(reader, json.dumps(stated).encode())

@@ -145,7 +145,7 @@ double Fields::number(const Value* value, std::string_view name, int64_t index, 
     refuse(name, expected, value, index);
     return 0;
   }
-  return number;
+  return value->kind == Kind::kInteger && number == 0 ? 0 : number;  // -0 is the whole number 0
 }
 
 const Value* Fields::list(std::string_view name) {
