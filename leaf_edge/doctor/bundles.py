@@ -38,7 +38,7 @@ def bundle_checks(
         check = bundle_check(name, keys, GIVEN)
         checks.append(check)
         if check.status is Status.OK:
-            checks += _engine_checks(name, driver, packages)
+            checks += _engine_checks(name, keys, driver, packages)
     return checks
 
 
@@ -83,19 +83,28 @@ def signature_state(bundle: Bundle) -> str:
     return f"signature of {bundle.verified_by} verified"
 
 
-def _engine_checks(name: str, driver: Driver | NoDriver, packages: Sequence[TensorRT]) -> list[Check]:
+def _engine_checks(
+    name: str, keys: Sequence[PublicKey] | None, driver: Driver | NoDriver, packages: Sequence[TensorRT]
+) -> list[Check]:
     """One line for each engine in the bundle: whether it runs here, else why not."""
-    from leaf_edge.bundle import load_bundle, locate
+    from leaf_edge.bundle import BundleError, load_bundle, locate
+    from leaf_edge.bundle.engines import engine_bytes
     from leaf_edge.runtime.engine_fit import Misfit, find_fit
 
-    bundle = load_bundle(locate(name))
+    bundle = load_bundle(locate(name), key=keys)
     checks = []
     for entry in bundle.manifest.engines:
         fit = find_fit([entry], driver, packages)
-        reason = fit.text if isinstance(fit, Misfit) else None
-        status = Status.OK if reason is None else Status.NOT_APPLICABLE
-        stated = f"TensorRT {entry.tensorrt}, {entry.sm}, {entry.os}"
-        found = f"{stated}: {'runs on this machine' if reason is None else reason}"
-        mend = "" if reason is None or isinstance(driver, NoDriver) else f"leaf-edge build-engine {name}"
+        found, mend, status = "fits this machine", "", Status.OK
+        if isinstance(fit, Misfit):
+            found, status = f"{fit.code.value}: {fit.text}", Status.NOT_APPLICABLE
+            mend = "" if isinstance(driver, NoDriver) else f"leaf-edge build-engine {name}"
+        else:
+            try:
+                engine_bytes(bundle, entry)
+            except BundleError as error:  # it fits, and holds code of nobody known
+                found, status = f"{error.code.value}: {error.message}", Status.NOT_APPLICABLE
+                mend = f"leaf-edge doctor {name} --key FILE, with the key of its maker"
+        found = f"TensorRT {entry.tensorrt}, {entry.sm}, {entry.os}: {found}"
         checks.append(Check(f"engine:{name}:{entry.file}", f"  {Path(entry.file).name}", status, found, mend))
     return checks
