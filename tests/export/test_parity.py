@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from leaf_edge.bundle import Curve
-from leaf_edge.export.parity import Budgets, compare
+from leaf_edge.export.parity import Budgets, compare, excess
 
 LINE = Curve((0.0, 1.0), (1.0, 5.0))
 
@@ -80,3 +80,18 @@ def test_each_engine_uses_its_own_curve() -> None:
     engines = {"onnx": outputs(raw), "cpu": outputs(raw + 0.1)}
     curves = {"onnx": LINE, "cpu": Curve((0.1, 1.1), (1.0, 5.0))}
     assert compare(engines, curves, 1 + 4 * raw).failures == ()
+
+
+def test_excess_is_the_share_by_which_budgets_are_broken() -> None:
+    raw = np.linspace(0.1, 0.9, 101)
+    engines = {"onnx": outputs(raw), "cpu": outputs(raw + 0.01), "trt": outputs(raw)}
+    budgets = Budgets(mos_mean=0.03, mos_max=0.04 / 3, flips=1.0, pair_mean=0.0)
+    p = compare(engines, dict.fromkeys(engines, LINE), 1 + 4 * raw, budgets=budgets)
+    # 0.04 MOS everywhere: a third above the mean's budget, twice the largest's on top; the pair is not
+    assert excess(p, "cpu") == pytest.approx(1 / 3 + 2, abs=1e-4) and excess(p, "trt") == 0
+    none = compare(
+        engines, dict.fromkeys(engines, LINE), 1 + 4 * raw, budgets=Budgets(mos_mean=0.0, mos_max=1)
+    )
+    assert 0 < excess(none, "cpu") < float("inf")
+    flat = {"onnx": outputs(raw), "cpu": outputs(np.full_like(raw, 0.5))}  # SRCC is no number
+    assert excess(compare(flat, dict.fromkeys(flat, LINE), 1 + 4 * raw), "cpu") == float("inf")
