@@ -75,28 +75,34 @@ int fail(int error) {
 }
 
 void print(const Options& options, const leaf_info& info, const std::vector<Stage>& stages,
-           double share) {
+           const Stage& share) {
+  const Stage& whole = stages.back();
+  const auto fastest = std::min_element(whole.ms.begin(), whole.ms.end()) - whole.ms.begin();
+  const double of_fastest = share.ms[static_cast<size_t>(fastest)];
   if (options.json) {
     printf("{\"model\": \"%s\", \"engine\": \"%s\", \"views\": \"%s\", \"width\": %d, ", info.model,
            info.engine, leaf_isa_name(info.isa), options.width);
     printf("\"height\": %d, \"format\": \"nv12\", \"threads\": %d, \"frames\": %d, \"ms\": {",
            options.height, options.threads, options.frames);
     for (const Stage& stage : stages) {
-      printf("%s\"%s\": {\"p50\": %.4f, \"p95\": %.4f}", &stage == stages.data() ? "" : ", ",
-             stage.name, stage.percentile(50), stage.percentile(95));
+      printf("%s\"%s\": {\"min\": %.4f, \"p50\": %.4f, \"p95\": %.4f}",
+             &stage == stages.data() ? "" : ", ", stage.name, stage.percentile(0),
+             stage.percentile(50), stage.percentile(95));
     }
-    printf("}, \"outside_engine\": %.4f}\n", share);
+    printf("}, \"outside_engine\": {\"p50\": %.4f, \"fastest\": %.4f}}\n", share.percentile(50),
+           of_fastest);
     return;
   }
   printf("%s on %s, views by %s: %dx%d NV12, %d thread%s, %d frames\n", info.model, info.engine,
          leaf_isa_name(info.isa), options.width, options.height, options.threads,
          options.threads == 1 ? "" : "s", options.frames);
-  printf("  %-24s %9s %9s\n", "ms", "p50", "p95");
+  printf("  %-12s %9s %9s %9s\n", "ms", "min", "p50", "p95");
   for (const Stage& stage : stages) {
-    printf("  %-24s %9.3f %9.3f\n", stage.name, stage.percentile(50), stage.percentile(95));
+    printf("  %-12s %9.3f %9.3f %9.3f\n", stage.name, stage.percentile(0), stage.percentile(50),
+           stage.percentile(95));
   }
-  printf("  outside of the inference engine: %.1f %% of the whole (median over frames)\n",
-         share * 100);
+  printf("  outside of the inference engine: %.1f %% of a frame (median), %.1f %% of the fastest\n",
+         share.percentile(50) * 100, of_fastest * 100);
 }
 
 }  // namespace
@@ -149,7 +155,7 @@ int main(int argc, char** argv) {
   }
   leaf_info info;
   if (const int error = leaf_get_info(context, &info)) return fail(error);
-  print(options, info, stages, share.percentile(50));
+  print(options, info, stages, share);
   leaf_close(context);
   return 0;
 }
