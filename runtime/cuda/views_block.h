@@ -1,7 +1,8 @@
 // One row of both views: what a block of the kernel does, over a small abstraction of a block, so
 // that the host steps through the same code, thread after thread (views_host.cpp).
 //
-//   Block   each(f)      f(thread, state) in every thread; state: what the thread keeps in registers
+//   Block   each(f)      f(thread, state) in every thread; state: what the thread keeps in
+//   registers
 //           sync()       no thread goes on before all are here
 //           store(word, values)   four words of shared memory; load16(i), load32(i)
 //   Source  words(plane, row, chunk), byte(plane, row, byte)   the frame's memory; kRows: of a turn
@@ -33,9 +34,9 @@ template <class Block, bool kTen, bool kWide>
 LEAF_DEVICE void store_chunk(Block& block, const Chunk& c, const Span& y, int32_t at) {
   constexpr int32_t kWords = kSumWords<kTen, kWide>;
   uint32_t out[kWords];
-LEAF_UNROLL(unroll)
+  LEAF_UNROLL(unroll)
   for (int i = 0; i < 4; ++i) unpack<kTen, kWide>(c, i, y, out + i * kWords / 4);
-LEAF_UNROLL(unroll)
+  LEAF_UNROLL(unroll)
   for (int32_t i = 0; i < kWords; i += 4) block.store(at * kWords + i, out + i);
 }
 
@@ -48,12 +49,12 @@ LEAF_DEVICE Chunk sum_rows(const Plane& p, const Span& y, int32_t at) {
   if (y.count > 1) c.last = Source::words(p, last, at);
   for (int32_t row = y.first + 1; row < last; row += Source::kRows) {
     Words w[Source::kRows];
-LEAF_UNROLL(unroll)
+    LEAF_UNROLL(unroll)
     for (int32_t k = 0; k < Source::kRows; ++k) {
       w[k] = {};
       if (row + k < last) w[k] = Source::words(p, row + k, at);
     }
-LEAF_UNROLL(unroll)
+    LEAF_UNROLL(unroll)
     for (int32_t k = 0; k < Source::kRows; ++k) add_row<kTen>(c, w[k]);
   }
   return c;
@@ -88,9 +89,8 @@ LEAF_DEVICE void sum_columns(Block& block, const Frame& f, int32_t i, int32_t j0
       for (; at < end; at += kThreads) {
         const int32_t chunk = range.begin + at - before;
         const bool whole = (chunk + 1) * kChunk <= p.row_bytes;
-        Sources::with(f, p, whole, [&](auto source) {
-          sum_chunk<decltype(source)>(block, f, p, y, chunk, at);
-        });
+        Sources::with(f, p, whole,
+                      [&](auto source) { sum_chunk<decltype(source)>(block, f, p, y, chunk, at); });
       }
     }
     before = end;
@@ -105,7 +105,7 @@ LEAF_DEVICE uint64_t sum_row(const Block& block, const Span& x, int32_t at, int3
   };
   const uint32_t first = load(at), last = load(at + (x.count - 1) * stride);
   uint32_t inner = 0;  // at most 74 sums below 2^24
-LEAF_UNROLL(unroll 4)
+  LEAF_UNROLL(unroll 4)
   for (int32_t k = 1; k < x.count - 1; ++k) inner += load(at + k * stride);
   const auto weight = [](int32_t value) { return static_cast<uint32_t>(value); };
   if (!kWide) {  // below 2^16 * 2^14
@@ -121,7 +121,7 @@ LEAF_DEVICE void write_global(const Block& block, const Frame& f, int32_t i, int
                               int32_t j) {
   int32_t mean[3] = {};
   const int32_t samples = kChunk / f.sample_bytes;  // of a chunk
-LEAF_UNROLL(unroll)
+  LEAF_UNROLL(unroll)
   for (int32_t k = 0; k < 3; ++k) {
     if (k >= f.components) break;
     const Component& c = f.component[k];
@@ -130,8 +130,8 @@ LEAF_UNROLL(unroll)
     const int32_t begin = chunk_range(f, f.plane[c.plane], j0, j1).begin;
     const Span x = box_span(f.x, c.sub_x, j);
     const int32_t at = (before - begin) * samples + c.offset + x.first * c.stride;
-    mean[k] = box_mean(f, f.wide ? sum_row<true>(block, x, at, c.stride)
-                                 : sum_row<false>(block, x, at, c.stride));
+    mean[k] = box_mean(
+        f, f.wide ? sum_row<true>(block, x, at, c.stride) : sum_row<false>(block, x, at, c.stride));
   }
   if (f.components == 1) mean[1] = mean[2] = mean[0];
   write_means(f, reinterpret_cast<uint8_t*>(f.out), i, j, mean);
@@ -156,18 +156,16 @@ LEAF_DEVICE void make_row(Block& block, const Frame& f, int32_t i) {
     const int32_t y = fragment_pixel(f.y, i), x = fragment_pixel(f.x, thread);
     Sources::with(f, f.plane[0], false, [&](auto source) {
       for (int k = 0; k < 3; ++k) {
-        state.sample[k] = k < f.components
-                              ? sample_at<decltype(source)>(f, f.component[k], y, x)
-                              : state.sample[0];
+        state.sample[k] = k < f.components ? sample_at<decltype(source)>(f, f.component[k], y, x)
+                                           : state.sample[0];
       }
     });
   });
   for (int32_t j0 = 0; j0 < kSize; j0 += f.tile) {
     const int32_t j1 = j0 + f.tile < kSize ? j0 + f.tile : kSize;
     if (j0 > 0) block.sync();
-    block.each([&](int32_t thread, ThreadState&) {
-      sum_columns<Sources>(block, f, i, j0, j1, thread);
-    });
+    block.each(
+        [&](int32_t thread, ThreadState&) { sum_columns<Sources>(block, f, i, j0, j1, thread); });
     if (j0 == 0) {
       block.each([&](int32_t thread, ThreadState& state) {
         if (thread >= kSize) return;

@@ -65,8 +65,7 @@ LEAF_DEVICE void write_means(const Frame& f, uint8_t* view, int32_t i, int32_t j
   for (int channel = 0; channel < 3; ++channel) {
     int64_t total = int64_t{1} << (kShift - 1);
     for (int k = 0; k < 3; ++k) {
-      total +=
-          static_cast<int64_t>(f.coef[channel][k]) * (mean[k] - f.zero[k] * (1 << kMeanBits));
+      total += static_cast<int64_t>(f.coef[channel][k]) * (mean[k] - f.zero[k] * (1 << kMeanBits));
     }
     view[channel * kPixels + i * kSize + j] = clamp_code(total >> kShift);
   }
@@ -126,9 +125,9 @@ template <bool kTen>
 LEAF_DEVICE Pair weighted(const Chunk& c, int i, const Span& y) {
   const uint32_t first = static_cast<uint32_t>(y.w_first), inner = static_cast<uint32_t>(y.w_inner),
                  last = static_cast<uint32_t>(y.w_last);
-  return {even<kTen>(c.first.w[i]) * first + c.sum[2 * i] * inner + even<kTen>(c.last.w[i]) * last,
-          odd<kTen>(c.first.w[i]) * first + c.sum[2 * i + 1] * inner +
-              odd<kTen>(c.last.w[i]) * last};
+  return {
+      even<kTen>(c.first.w[i]) * first + c.sum[2 * i] * inner + even<kTen>(c.last.w[i]) * last,
+      odd<kTen>(c.first.w[i]) * first + c.sum[2 * i + 1] * inner + odd<kTen>(c.last.w[i]) * last};
 }
 
 // Words that a chunk's column sums take in shared memory: two 16-bit sums in each, or one of 32.

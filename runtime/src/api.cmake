@@ -11,5 +11,4 @@ target_sources(leaf_core PRIVATE
   ${CMAKE_CURRENT_SOURCE_DIR}/src/api/settings.cpp
   ${CMAKE_CURRENT_SOURCE_DIR}/src/api/tables.cpp
   ${CMAKE_CURRENT_SOURCE_DIR}/src/api/timings.cpp
-  ${CMAKE_CURRENT_SOURCE_DIR}/src/engines/choose.cpp
-  ${CMAKE_CURRENT_SOURCE_DIR}/src/engines/tensorrt_none.cpp)
+  ${CMAKE_CURRENT_SOURCE_DIR}/src/engines/choose.cpp)

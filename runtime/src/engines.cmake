@@ -4,3 +4,4 @@ target_sources(leaf_core PRIVATE
   ${CMAKE_CURRENT_SOURCE_DIR}/src/engines/onnxruntime_contract.cpp
   ${CMAKE_CURRENT_SOURCE_DIR}/src/engines/onnxruntime_library.cpp
   ${CMAKE_CURRENT_SOURCE_DIR}/src/engines/onnxruntime_session.cpp)
+include(cmake/tensorrt.cmake)

@@ -132,7 +132,10 @@ enum leaf_engine {
 enum leaf_memory {
   LEAF_MEMORY_HOST = 0,
   LEAF_MEMORY_CUDA = 1, /* device or managed memory of settings.device; LEAF_ENGINE_TENSORRT only */
-  LEAF_MEMORIES = 2
+  LEAF_MEMORY_CUDA_ARRAY = 2, /* each plane is a CUarray, as of a camera's EGL frame; pitch counts
+                                 for nothing, but is a row's bytes or more. Jetson, and
+                                 LEAF_ENGINE_TENSORRT, only */
+  LEAF_MEMORIES = 3
 };
 
 enum leaf_log_level {

@@ -118,7 +118,7 @@ int check_input(const leaf_input& input, int index, bool planes, int engine, boo
     return fail(-EINVAL, "input %d: memory is %d; expected 0 to %d (enum leaf_memory)", index,
                 input.memory, LEAF_MEMORIES - 1);
   }
-  if (input.memory == LEAF_MEMORY_CUDA && !takes_frames) {
+  if (input.memory != LEAF_MEMORY_HOST && !takes_frames) {
     return fail(
         -ENOTSUP,
         "input %d is in CUDA memory, which engine %s does not read; copy it to host memory, "
