@@ -18,14 +18,16 @@ def add_build(group: argparse._ArgumentGroup) -> None:
         "--batch",
         default="1",
         metavar="N|LEAST-MOST|LEAST-USUAL-MOST",
-        help="frames in one call; kernels are picked for the usual number, by default the most "
+        help="frames in one call, such as one of each camera: 1-4. Cost: device memory for the most; kernels are "
+        "picked for the usual number, by default the most, and are slower than need be for others "
         "(default: %(default)s)",
     )
     group.add_argument(
         "--float",
         choices=("fp16", "fp32"),
         default="fp16",
-        help="type of what is not INT8; the scores themselves are fp32 in both (default: %(default)s)",
+        help="type of what is not INT8; fp32 needs no package onnx and moves no score, and is slower. The scores "
+        "themselves are fp32 in both (default: %(default)s)",
     )
     group.add_argument(
         "--workspace",
@@ -40,13 +42,15 @@ def add_build(group: argparse._ArgumentGroup) -> None:
         type=int,
         default=3,
         metavar="0..5",
-        help="of the search for kernels (default: %(default)s)",
+        help="of the search for kernels: each step more may find faster ones, and takes more time to build "
+        "(default: %(default)s)",
     )
     group.add_argument(
         "--timing-cache",
         type=Path,
         metavar="FILE",
-        help="timings of earlier builds, used and kept up to date",
+        help="timings of earlier builds, used and kept up to date. Cost: they are not measured again, so keep one "
+        "file for each device, power mode and TensorRT; another's is left aside",
     )
     group.add_argument("--verbose", action="store_true", help="all that TensorRT says into the log")
 
