@@ -109,8 +109,6 @@ std::string json_text(const std::string& bytes) {
       default:
         if (code >= 0x20 && code < 0x7f) {
           text += static_cast<char>(code);
-        } else if (code == 0x7f) {
-          text += '\x7f';  // as Python does
         } else if (code < 0x10000) {
           put_escape(&text, code);
         } else {

@@ -16,7 +16,13 @@ void join(std::string* text, const std::string& more) {
 }  // namespace
 
 void Notices::tell(const std::string& source, const std::string& text) {
-  if (times_[text]++ == 0) say_(source + ": " + text);
+  for (auto& [known, times] : times_) {
+    if (known != text) continue;
+    ++times;
+    return;
+  }
+  times_.emplace_back(text, 1);
+  say_(source + ": " + text);
 }
 
 void Notices::finish() const {

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -51,7 +50,7 @@ class Notices {
 
  private:
   void (*say_)(const std::string& line);
-  std::map<std::string, int> times_;
+  std::vector<std::pair<std::string, int>> times_;  // in the order in which they came
 };
 
 // A frame and the memory that it lies in, which is used again for the next one.
