@@ -18,15 +18,15 @@ def add_build(group: argparse._ArgumentGroup) -> None:
         "--batch",
         default="1",
         metavar="N|LEAST-MOST|LEAST-USUAL-MOST",
-        help="frames in one call, such as one of each camera: 1-4. Cost: device memory for the most; kernels are "
-        "picked for the usual number, by default the most, and are slower than need be for others "
+        help="frames in one call, such as one of each camera: 1-4. Cost: device memory for the most; kernels "
+        "are picked for the usual number, by default the most, and are slower than need be for others "
         "(default: %(default)s)",
     )
     group.add_argument(
         "--float",
         choices=("fp16", "fp32"),
         default="fp16",
-        help="type of what is not INT8; fp32 needs no package onnx and moves no score, and is slower. The scores "
+        help="type of what is not INT8; fp32 needs no package onnx here, and is slower. The scores "
         "themselves are fp32 in both (default: %(default)s)",
     )
     group.add_argument(
@@ -49,8 +49,8 @@ def add_build(group: argparse._ArgumentGroup) -> None:
         "--timing-cache",
         type=Path,
         metavar="FILE",
-        help="timings of earlier builds, used and kept up to date. Cost: they are not measured again, so keep one "
-        "file for each device, power mode and TensorRT; another's is left aside",
+        help="timings of earlier builds, used and kept up to date. Cost: they are not measured again, so keep "
+        "one file for each device, power mode and TensorRT; another's is left aside",
     )
     group.add_argument("--verbose", action="store_true", help="all that TensorRT says into the log")
 

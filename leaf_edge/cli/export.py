@@ -46,6 +46,8 @@ _LICENCES = (
     ("training photographs and MOS (BIQ2021)", "none stated; weights trained on them are for research use"),
     ("initial weights (MobileNetV2, trained on ImageNet)", "Apache-2.0"),
 )
+_NAMED = 4
+"""Frames that are named where none is drawn."""
 _GOLDEN = ("golden frames (drawn by this project)", "Apache-2.0")
 
 
@@ -143,7 +145,7 @@ def _build(args: argparse.Namespace, inputs: Inputs) -> BuildReport:
 
 def _refuse(args: argparse.Namespace, inputs: Inputs, report: BuildReport) -> None:
     """Says why, and leaves the report and the worst frames where they were asked for."""
-    from leaf_edge.cli.export_table import report_text, sensitivity_text
+    from leaf_edge.cli.export_table import report_text, sensitivity_text, worst_text
     from leaf_edge.export import contact_sheet
 
     text = report_text(report)
@@ -161,6 +163,10 @@ def _refuse(args: argparse.Namespace, inputs: Inputs, report: BuildReport) -> No
         _write_json(folder / "report.json", report.to_dict())
         _write(folder / "table.txt", "\n".join([text, *failures]) + "\n")
         pictures.append(folder / "worst.png")
+    if not pictures:
+        print(
+            f"frames that changed most (--refused-to FOLDER draws them):\n{worst_text(report.worst[:_NAMED])}"
+        )
     assert inputs.check is not None
     for picture in pictures:
         try:

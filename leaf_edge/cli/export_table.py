@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from leaf_edge.calibration.frames import FramesReport
     from leaf_edge.export import BuildReport
+    from leaf_edge.export.report import WorstFrame
     from leaf_edge.export.sensitivity import NetCost
 
 _LAYERS = 12
@@ -44,6 +45,15 @@ def sensitivity_text(costs: Mapping[str, NetCost]) -> str:
         if len(cost.layers) > _LAYERS:
             lines.append(f"and {len(cost.layers) - _LAYERS} more layers")
     return "\n".join(lines)
+
+
+def worst_text(worst: Sequence[WorstFrame]) -> str:
+    """The frames that INT8 changed most, a line each."""
+    return "\n".join(
+        f"{frame.change:+.2f} MOS in {frame.encoding} ({frame.mos_float:.2f} to {frame.mos:.2f}): "
+        f"{frame.name or f'validation frame {frame.index}'}"
+        for frame in worst
+    )
 
 
 def report_text(report: BuildReport) -> str:
