@@ -49,7 +49,7 @@ def add_build(group: argparse._ArgumentGroup) -> None:
         "--timing-cache",
         type=Path,
         metavar="FILE",
-        help="timings of earlier builds, used and kept up to date. Cost: they are not measured again, so keep "
+        help="timings of earlier builds, used and kept up to date. Cost: they are not measured again: keep "
         "one file for each device, power mode and TensorRT; another's is left aside",
     )
     group.add_argument("--verbose", action="store_true", help="all that TensorRT says into the log")

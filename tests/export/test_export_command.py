@@ -15,9 +15,11 @@ from export_inputs import rated, tiny_student
 
 from leaf_edge.bundle import load_bundle
 from leaf_edge.cli.exit_codes import ExitCode
+from leaf_edge.cli.export_table import worst_text
 from leaf_edge.cli.main import main
 from leaf_edge.datasets.biq2021 import split_of
 from leaf_edge.export import Budgets
+from leaf_edge.export.report import WorstFrame
 from leaf_edge.runtime.preflight import NoDriver, probe_driver
 from leaf_edge.student.network import save_checkpoint
 
@@ -198,6 +200,14 @@ def test_command_inputs(command_line, tmp_path: Path, capsys, broken: str) -> No
     said = capsys.readouterr().err
     assert str(named) in said and "weights_only" not in said
     assert not out.exists()
+
+
+def test_worst_frames_have_a_line_each() -> None:
+    worst = [WorstFrame(7, "yard/7.png", "cpu", 3.1, 2.4), WorstFrame(9, "", "trt", 2.0, 2.5)]
+    assert worst_text(worst).splitlines() == [
+        "-0.70 MOS in cpu (3.10 to 2.40): yard/7.png",
+        "+0.50 MOS in trt (2.00 to 2.50): validation frame 9",
+    ]
 
 
 def test_tensorrt_that_is_asked_for_and_not_there_ends_with_its_own_code(
