@@ -40,7 +40,8 @@ def awkward(decimals: int) -> NDArray[np.float64]:
         [0.0, -0.0, 5e-324, 2.0**52, 2.0**53, 2.0**33, 9007199254.740992, 1.7e308, 0.5, 1.5, 2.5]
     )
     values = np.concatenate([neighbours(ties), exact, any_bits, scaled, singles, neighbours(special)])
-    return values[np.isfinite(values)]
+    finite: NDArray[np.float64] = values[np.isfinite(values)]
+    return finite
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 4, 6])

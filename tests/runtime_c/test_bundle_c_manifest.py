@@ -102,8 +102,8 @@ def test_manifests_with_other_bytes(reader: Reader, data: st.DataObject, text: b
 TOKENS = [
     "{", "}", "[", "]", ",", ":", '"a"', '"b":', '"a":1', '"\\ud83d\\ude00"', '"\\ud83d"', '"\\u00', '"\\x"',
     '"\t"', '"\\u0000"', '""', "0", "-0", "01", "-", "1.", ".5", "1.5E+3", "1e-400", "1e400", "1" * 400,
-    "9" * 4300, "9" * 4301, "1e", "true", "false", "null", "nul", "NaN", "Infinity", "-Infinity", " ", "\n", "\r", "\v",
-    "\xa0", "\x00", "\ufeff", "\U0001f600", "//", "'a'", "[1,2]", '{"c":[]}', "{}", "[]",
+    "9" * 4300, "9" * 4301, "1e", "true", "false", "null", "nul", "NaN", "Infinity", "-Infinity", " ", "\n",
+    "\r", "\v", "\xa0", "\x00", "\ufeff", "\U0001f600", "//", "'a'", "[1,2]", '{"c":[]}', "{}", "[]",
 ]  # fmt: skip
 
 
@@ -244,7 +244,8 @@ def test_the_order_of_fields_does_not_decide_which_fault_is_named(reader: Reader
 
 def test_lists_within_lists_are_read_to_a_depth_that_is_stated(reader: Reader) -> None:
     def text(depth: int) -> bytes:
-        return TEXTS[0].replace(b'"srcc": 0.0', b'"srcc": ' + b"[" * depth + b"]" * depth)
+        nested = b"[" * depth + b"]" * depth
+        return bytes(TEXTS[0].replace(b'"srcc": 0.0', b'"srcc": ' + nested))
 
     for depth in (1, 100, 197, 50_000):  # three objects are around it
         same(reader, text(depth))
