@@ -19,6 +19,8 @@ endif()
 if(LEAF_SANITIZERS)
   # fuzzing wants runs in number, the tests a build that is quickly made
   add_compile_options($<IF:$<BOOL:${LEAF_FUZZ}>,-O2,-O1> -g1 -fsanitize=${LEAF_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # g++ takes the sanitizers' own checks for paths that the program has, and warns of what is on them
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-format-overflow> $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   add_link_options(-fsanitize=${LEAF_SANITIZERS})
   message(STATUS "LEAF-Edge: sanitizers ${LEAF_SANITIZERS}")
 endif()
