@@ -15,6 +15,8 @@ MODEL = ROOT / "leaf_edge" / "models" / "leaf-s.leaf"
 TOOLCHAIN = ROOT / "runtime" / "cmake" / "aarch64-linux-gnu.cmake"
 WIDTH, HEIGHT = 320, 180
 
+pytestmark = pytest.mark.timeout(1200)  # the first of them compiles everything
+
 
 @pytest.mark.parametrize(
     ("wanted", "flags"),

@@ -27,6 +27,8 @@ MODEL = ROOT / "leaf_edge" / "models" / "leaf-s.leaf"
 LIBRARIES = ("leaf_edge", "leaf_edge_static")
 WIDTH, HEIGHT = 320, 180
 
+pytestmark = pytest.mark.timeout(1200)  # the first of them compiles everything
+
 
 def api_version(part: str) -> str:
     found = re.search(rf"#define LEAF_API_{part} (\d+)", (HEADERS / "api.h").read_text())
