@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -204,10 +205,9 @@ class CountingAllocator {
     const std::lock_guard<std::mutex> lock(self.mutex_);
     CHECK(alignment > 0 && alignment <= 64 && (alignment & (alignment - 1)) == 0);
     if (self.allocations_++ == self.fail_at) return nullptr;
-    const size_t rounded = (size + alignment - 1) / alignment * alignment;
-    void* memory = std::aligned_alloc(alignment < sizeof(void*) ? sizeof(void*) : alignment,
-                                      rounded < sizeof(void*) ? sizeof(void*) : rounded);
-    if (memory) self.live_.push_back({memory, size, alignment});
+    void* memory = nullptr;
+    if (posix_memalign(&memory, std::max(alignment, sizeof(void*)), size)) return nullptr;
+    self.live_.push_back({memory, size, alignment});
     return memory;
   }
   static void release(void* cookie, void* memory, size_t size, size_t alignment) {
