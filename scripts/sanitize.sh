@@ -22,7 +22,7 @@ check() {
   shift 2
   echo "==> C++ tests with the sanitizers $sanitizers: building in $folder, log in $log"
   mkdir -p "$build"
-  { "$bin/cmake" -S . -B "$folder" -G Ninja -DCMAKE_MAKE_PROGRAM="$bin/ninja" -DLEAF_TESTS=ON -DLEAF_CUDA=OFF \
+  { "$bin/cmake" -S . -B "$folder" -G Ninja -DCMAKE_MAKE_PROGRAM="$bin/ninja" -DLEAF_TESTS=ON -DLEAF_LIBRARY=OFF -DLEAF_CUDA=OFF \
     -DLEAF_SANITIZE="$sanitizers" && "$bin/cmake" --build "$folder" -j "$jobs"; } >"$log" 2>&1 ||
     { cat "$log"; exit 1; }
   "${plain[@]}" env "$@" "$bin/ctest" --test-dir "$folder" --output-on-failure --no-tests=error -j "$jobs" --timeout 300
