@@ -43,7 +43,8 @@ def acceptance_engine(
 ) -> AcceptanceEngine:
     """The engine for `encoding`: the first that was plugged in and is there, then `default`
     (`accept.trt_opener`), else ONNX Runtime's CPU."""
-    for opener in (*_OPENERS.get(encoding, ()), *((default,) if default else ())):
+    openers = list(_OPENERS.get(encoding, ())) + ([default] if default else [])
+    for opener in openers:
         engine = opener(model)
         if engine is not None:
             return engine

@@ -44,7 +44,7 @@ def test_engines_of_float16_get_more_room_and_no_other(bundle: Bundle) -> None:
     assert golden_tolerance(bundle, "cpu") == golden_tolerance(bundle, "") == stated
     for engine in ("tensorrt", "rebuild", "cuda"):
         assert golden_tolerance(bundle, engine) == HALF
-    assert stated.mos < HALF.mos and stated.faults < HALF.faults
+    assert stated.mos < HALF.mos and stated.faults <= HALF.faults
 
 
 def test_a_bundle_that_states_more_keeps_it(bundle: Bundle) -> None:
@@ -54,14 +54,14 @@ def test_a_bundle_that_states_more_keeps_it(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("engine", ["cpu", "tensorrt"])
-@pytest.mark.parametrize("mos", [0.0, 0.15, 0.34])
+@pytest.mark.parametrize("mos", [0.0, 0.12, 0.18])
 def test_what_float16_moves_passes_on_tensorrt_alone_and_saturation_nowhere(
     bundle: Bundle, engine: str, mos: float
 ) -> None:
-    """0.34 MOS is what U8 x S8 sums that saturate were seen to move."""
+    """0.18 MOS is what one layer with twice its scale moves, less than what sums that saturate do."""
     encoding = bundle.encoding("trt")
     scorer = Scorer(Shifted(bundle.model("trt"), raw_for(bundle, mos)), encoding, engine=engine)
-    if mos == 0.0 or (engine == "tensorrt" and mos == 0.15):
+    if mos == 0.0 or (engine == "tensorrt" and mos == 0.12):
         run_self_test(scorer, bundle, "trt")
         return
     with pytest.raises(BundleError, match="scores MOS") as caught:
@@ -71,7 +71,9 @@ def test_what_float16_moves_passes_on_tensorrt_alone_and_saturation_nowhere(
 
 def test_severities_have_their_own_limit(bundle: Bundle) -> None:
     encoding = bundle.encoding("trt")
-    for engine, faults, passes in (("cpu", 0.12, False), ("tensorrt", 0.12, True), ("tensorrt", 0.2, False)):
+    strict = replace(bundle.manifest, golden_tolerance=Tolerance(0.1, 0.05))
+    bundle = replace(bundle, manifest=strict)
+    for engine, faults, passes in (("cpu", 0.07, False), ("tensorrt", 0.07, True), ("tensorrt", 0.12, False)):
         scorer = Scorer(Shifted(bundle.model("trt"), faults=faults), encoding, engine=engine)
         if passes:
             run_self_test(scorer, bundle, "trt")
