@@ -121,6 +121,10 @@ int check(const Message& m, const leaf_frame& f, bool planes) {
       return invalid(m, "pitch of plane %d is %lld bytes, less than a row of %lld", p,
                      static_cast<long long>(f.pitch[p]), static_cast<long long>(row));
     }
+    if (f.pitch[p] > INT32_MAX && plane_rows(layout->plane[p], f.height) > 1) {
+      return invalid(m, "pitch of plane %d is %lld bytes; expected at most %d", p,
+                     static_cast<long long>(f.pitch[p]), INT32_MAX);
+    }
   }
   const leaf_roi roi = region(f);
   if (roi.x < 0 || roi.y < 0 || roi.width < 1 || roi.height < 1 || roi.width > f.width - roi.x ||

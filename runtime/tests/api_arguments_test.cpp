@@ -221,6 +221,9 @@ void wrong_inputs() {
   }
   input_refused(c, [](I& i) { i.frame.plane[0] = nullptr; }, "plane 0", -EINVAL, true);
   input_refused(c, [](I& i) { i.frame.pitch[0] = 39; }, "pitch", -EINVAL, true);
+  for (const int64_t pitch : {INT64_MAX, int64_t{INT32_MAX} + 1, int64_t{-1}}) {
+    input_refused(c, [&](I& i) { i.frame.pitch[0] = pitch; }, "pitch", -EINVAL, true);
+  }
   input_refused(c, [](I& i) { i.frame.pitch[0] = INT64_MIN; }, "pitch", -EINVAL, true);
   for (const leaf_roi roi : {leaf_roi{0, 0, 41, 30}, leaf_roi{-1, 0, 5, 5}, leaf_roi{39, 0, 2, 5},
                              leaf_roi{0, 0, kHighest, kHighest}, leaf_roi{1, 1, 0, 0},

@@ -169,5 +169,9 @@ int leaf_get_timings(leaf_context* context, leaf_timings* timings) {
 }
 
 void leaf_reset_timings(leaf_context* context) {
-  if (context) context->timings.reset();
+  if (!context) return;
+  leaf::guard([&] {
+    context->timings.reset();
+    return 0;
+  });
 }
