@@ -1,9 +1,11 @@
 // Every instruction set against the plain kernels, byte for byte, on random and worst-case frames
 // of odd sizes, pitches and regions. Planes and output end at pages that may not be touched, so
 // that a read or write beyond them ends the program.
-//   checkviews [frames] [seed]
+// Then the CUDA kernel in the same way, where there is a device, and measured (docs/cuda.md).
+//   checkviews [frames] [seed] [scale] [json]
 #include <cstdio>
 
+#include "checkviews_cuda.h"
 #include "views_frames.h"
 
 namespace {
@@ -92,5 +94,8 @@ int main(int argc, char** argv) {
   for (leaf_views* views : fast) leaf_views_close(views);
   leaf_views_close(plain);
   printf("%d frames, %d instruction sets, %d failures\n", frames, sets, failures);
+  const int scale = argc > 3 ? atoi(argv[3]) : 1;
+  failures +=
+      leaf_test::check_cuda(frames, seed, scale > 0 ? scale : 1, argc > 4 ? argv[4] : nullptr);
   return failures ? 1 : 0;
 }

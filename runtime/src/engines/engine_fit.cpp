@@ -19,7 +19,7 @@ constexpr std::string_view kDla = "dla=";
 // Why an engine cannot run here.
 struct Misfit {
   int code = 0;  // 0: it fits
-  char text[512] = "";
+  char text[720] = "";
 };
 
 bool has_flag(const EngineEntry& entry, const char* flag) {

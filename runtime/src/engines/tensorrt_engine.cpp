@@ -54,10 +54,8 @@ int TensorrtEngine::open(const cuda::Machine& machine, const TensorrtLibraries& 
   if (const int error = cuda::check(device_.driver(), current.status(), "cuCtxPushCurrent")) {
     return error;
   }
-  if (const int error = plan_.open(libraries.create[at], libraries.number[at], plan.data(),
-                                   plan.size(), fit.host_code, fit.dla)) {
-    return error;
-  }
+  if (const int error = plan_.start(libraries.create[at], libraries.number[at])) return error;
+  if (const int error = plan_.open(plan.data(), plan.size(), fit.host_code, fit.dla)) return error;
   device_.load_kernel(settings_.logger, memory_);
   most_ = std::max(plan_.least(), std::min(plan_.most(), settings_.batch));
   if (const int error = open_buffers()) return error;

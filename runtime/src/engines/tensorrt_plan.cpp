@@ -143,13 +143,21 @@ TensorrtPlan::~TensorrtPlan() {
   memory_->deallocate(parts_, sizeof(Parts), alignof(Parts));
 }
 
-int TensorrtPlan::open(CreateRuntime create, int32_t version, const uint8_t* data, size_t size,
-                       bool host_code, int dla) {
+int TensorrtPlan::start(CreateRuntime create, int32_t version) {
   Parts& p = *parts_;
-  p.runtime.reset(static_cast<nvinfer1::IRuntime*>(create(&p.logger, version)));
-  if (!p.runtime) {
-    return fail(LEAF_E_DEVICE_NO_TENSORRT, "TensorRT makes no runtime (%s)", p.logger.last());
+  void* made = create(&p.logger, version);
+  // Where CUDA does not start, 11.4 gives the place of a base class in an object at 0 (seen:
+  // 0x228).
+  constexpr uintptr_t kNoObject = 4096;
+  if (reinterpret_cast<uintptr_t>(made) >= kNoObject) {
+    p.runtime.reset(static_cast<nvinfer1::IRuntime*>(made));
+    return 0;
   }
+  return fail(LEAF_E_DEVICE_NO_TENSORRT, "TensorRT makes no runtime (%s)", p.logger.last());
+}
+
+int TensorrtPlan::open(const uint8_t* data, size_t size, bool host_code, int dla) {
+  Parts& p = *parts_;
   if (dla >= 0) p.runtime->setDLACore(dla);
   if (host_code) p.runtime->setEngineHostCodeAllowed(true);
   p.engine.reset(p.runtime->deserializeCudaEngine(data, size));

@@ -24,13 +24,15 @@ class TensorrtPlan {
   TensorrtPlan(const TensorrtPlan&) = delete;
   TensorrtPlan& operator=(const TensorrtPlan&) = delete;
 
-  // Deserialises. The context of the device must be current, and preflight must have passed.
-  // host_code: the plan may bring code of its own. dla: -1, or the core that it was built for.
-  // LEAF_E_ENGINE_PLAN where TensorRT refuses it or it is not a student's.
-  int open(CreateRuntime create, int32_t version, const uint8_t* data, size_t size, bool host_code,
-           int dla);
+  // Makes a runtime of the library.
+  int start(CreateRuntime create, int32_t version);
 
-  // Destroys what open() and add_lane() made; the destructor does it too.
+  // Deserialises, after start(). The context of the device must be current, and preflight must have
+  // passed. host_code: the plan may bring code of its own. dla: -1, or the core that it was built
+  // for. LEAF_E_ENGINE_PLAN where TensorRT refuses it or it is not a student's.
+  int open(const uint8_t* data, size_t size, bool host_code, int dla);
+
+  // Destroys what the others made; the destructor does it too.
   void close();
 
   int least() const { return least_; }  // frames of one call
