@@ -27,8 +27,13 @@ def is_line(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.isprintable() and len(value) <= MAX_LINE
 
 
+MAX_DEPTH = 200
+"""Far beyond any manifest, and what the C runtime keeps a place for (runtime/src/bundle/json.h)."""
+
+
 def parse_json(data: bytes) -> Fields:
-    """The object that `data` holds. No duplicate names, no number beyond float64's range, no half characters.
+    """The object that `data` holds. No duplicate names, no number beyond float64's range, no half characters,
+    at most `MAX_DEPTH` lists and objects within each other.
 
     Raises `BundleError` MANIFEST.
     """
@@ -46,9 +51,20 @@ def parse_json(data: bytes) -> Fields:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=constant)
         # 1e999 reads as infinity, and half a surrogate pair as a character: neither can be written again.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        if _depth(value) > MAX_DEPTH:
+            raise ValueError(f"lists and objects are nested more than {MAX_DEPTH} deep")
     except (ValueError, RecursionError) as error:
         raise BundleError(BundleCode.MANIFEST, f"the manifest is not valid JSON ({error})") from None
     return Fields(value, "")
+
+
+def _depth(value: object) -> int:
+    """Lists and objects within each other; 0 of a plain value."""
+    depth, level = 0, [value]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [child for item in level for child in (item.values() if isinstance(item, dict) else item)]
+    return depth
 
 
 class Fields:

@@ -247,7 +247,7 @@ def test_lists_within_lists_are_read_to_a_depth_that_is_stated(reader: Reader) -
         nested = b"[" * depth + b"]" * depth
         return bytes(TEXTS[0].replace(b'"srcc": 0.0', b'"srcc": ' + nested))
 
-    for depth in (1, 100, 197, 50_000):  # three objects are around it
+    for depth in (1, 100, 196, 197, 198, 500, 50_000):  # three objects are around it
         same(reader, text(depth))
     assert reader.parse(text(197)) == parsed(TEXTS[0])
     assert reader.parse(text(198)) == "LEAF_E_BUNDLE_MANIFEST"
