@@ -14,6 +14,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -73,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit status; never raises for a foreseen failure."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
+    formatted = warnings.formatwarning
     try:
+        warnings.formatwarning = _in_a_line
         _interrupt_on_sigterm()
         args = build_parser(chosen if chosen in VERBS else None).parse_args(arguments)
         status = int(importlib.import_module(VERBS[args.verb][0]).run(args))
@@ -98,6 +101,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         except OSError:
             _forget_stdout()
         return _exit_code(error)
+    finally:
+        warnings.formatwarning = formatted
+
+
+_plainly = warnings.formatwarning
+
+
+def _in_a_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Our own warnings are for who typed the command: without the place in the code."""
+    if category.__module__.startswith("leaf_edge."):
+        return f"leaf-edge: warning: {message}\n"
+    return _plainly(message, category, filename, lineno, line)
 
 
 def _forget_stdout() -> None:

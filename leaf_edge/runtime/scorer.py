@@ -208,9 +208,11 @@ def from_bundle(
     """
     acceptance = bundle.manifest.acceptance
     if acceptance is not None and acceptance.anyway:
+        more = len(acceptance.failures) - 1
         warnings.warn(
             f"{bundle.path or bundle.name}: this bundle failed its acceptance and was written with "
-            f"--accept-anyway: {'; '.join(acceptance.failures)}",
+            f"--accept-anyway: {acceptance.failures[0]}{f'; and {more} more' if more else ''} "
+            "(leaf-edge bundle inspect lists them)",
             NotAcceptedWarning,
             stacklevel=2,
         )
