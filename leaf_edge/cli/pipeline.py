@@ -172,7 +172,8 @@ def _summary(done: Done) -> str:
         seen = f" ({r['among_frames']} rated pictures are among the frames)" if r["among_frames"] else ""
         figures = f"SRCC {a['srcc']:.3f}, RMSE {a['rmse']:.2f}"
         return f"{figures} with {of} on {a['pictures']} pictures{seen}{faults}"
-    return str(r["bundle"])
+    engines = ", ".join(f"{encoding} on {engine}" for encoding, engine in r.get("engines", {}).items())
+    return f"{r['bundle']}{f'; accepted: {engines}' if engines else ''}"
 
 
 def _mean(shares: dict[str, float]) -> float:

@@ -76,7 +76,11 @@ def export_stage(context: Context, calibrated: Done, store: Path, ratings: Ratin
             contact_sheet(folder / REFUSAL[1], error.report.worst, check.views, title)
             raise ExportRefusedError(error.report, folder) from None
         write_json(folder / "report.json", report.to_dict())
-        return {"bundle": str(bundle), "manifest": file_digest(bundle / "manifest.json")}
+        return {
+            "bundle": str(bundle),
+            "manifest": file_digest(bundle / "manifest.json"),
+            "engines": dict(report.engines),
+        }
 
     inputs = (
         recipe.name,

@@ -188,6 +188,7 @@ def test_the_command_prints_a_line_for_each_stage_and_stops_where_it_is_told(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["label", "distill", "calibrate", "evaluate", "export"]
     assert all("unchanged" in line for line in lines)
+    assert "accepted: cpu on ONNX Runtime" in lines[-1] and "trt on " in lines[-1]
     assert main(["pipeline", path, "--output", str(unrated.root), "--until", "distill", "--json"]) == 0
     entries = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(e["stage"], e["skipped"]) for e in entries] == [("label", True), ("distill", True)]
