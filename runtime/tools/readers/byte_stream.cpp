@@ -53,8 +53,11 @@ void stop_reads() {
   (void)written;
 }
 
+// Not blocking: a named pipe without a writer would hold open() up, where Ctrl-C does not end it.
 ByteStream::ByteStream(std::string name, const std::string& path)
-    : name_(std::move(name)), descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC)), owned_(true) {
+    : name_(std::move(name)),
+      descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)),
+      owned_(true) {
   if (descriptor_ < 0) unreadable(name_);
   struct stat status;
   seekable_ = fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
@@ -85,8 +88,8 @@ size_t ByteStream::read_some(uint8_t* out, size_t count) {
   }
   for (;;) {
     if (interrupted() || stopped) throw Interrupted();
-    if (!seekable_ && wake[0] >= 0) {
-      pollfd files[2] = {{descriptor_, POLLIN, 0}, {wake[0], POLLIN, 0}};
+    if (!seekable_) {
+      pollfd files[2] = {{descriptor_, POLLIN, 0}, {wake[0], POLLIN, 0}};  // one below 0 is ignored
       if (poll(files, 2, -1) < 0 && errno != EINTR) unreadable(name_);
       if (interrupted() || stopped) throw Interrupted();
       if (!files[0].revents) continue;
