@@ -104,9 +104,10 @@ def device_frame(
 ) -> DeviceFrame:
     """The kernel's parameter for one frame.
 
-    width: of the frame in luma pixels. roi: the region, already checked to lie inside the frame. planes: addresses of the first sample of each
-    plane; pitches: bytes from row to row; out: address of uint8 [2, 3, 224, 224] for the views. The addresses
-    are the device's, or the host's where the host runs the functions.
+    width: of the frame in luma pixels. roi: the region, already checked to lie inside the frame. planes:
+    addresses of the first sample of each plane; pitches: bytes from row to row; out: address of uint8
+    [2, 3, 224, 224] for the views. The addresses are the device's, or the host's where the host runs the
+    functions.
     """
     frame = DeviceFrame()
     layout, units = _LAYOUT[fmt], _UNITS[fmt]

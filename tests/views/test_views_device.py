@@ -115,6 +115,121 @@ def test_rows_at_an_odd_pitch_are_read_where_they_are(host: ctypes.CDLL) -> None
     assert np.array_equal(out, reference.make_views(frame))
 
 
+class _Surface(ctypes.Structure):
+    """`HostSurface` of runtime/cuda/views_host.cpp: what is in the place of a block-linear array."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("pitch", ctypes.c_int64),
+        ("row_bytes", ctypes.c_int32),
+        ("rows", ctypes.c_int32),
+    )
+
+
+def batch_of(frames: list[Frame], outs: list[NDArray[np.uint8]]) -> ctypes.Array[DeviceFrame]:
+    """What the kernel is told of frames of any kind, each with its own place for views."""
+    parameters = (DeviceFrame * len(frames))()
+    for n, (frame, out) in enumerate(zip(frames, outs, strict=True)):
+        planes = [p.ctypes.data for p in frame.planes]
+        parameters[n] = device_frame(
+            *(frame.format, frame.matrix, frame.range, frame.width, reference.check_roi(frame, None)),
+            *(planes, [p.strides[0] for p in frame.planes], out.ctypes.data),
+        )
+    return parameters
+
+
+def test_frames_of_every_kind_go_in_one_launch(host: ctypes.CDLL) -> None:
+    frames = [
+        make_frame(fmt, 90 + 71 * n, 301 - 13 * n, CONTENT[n % len(CONTENT)], padding=n * 8, seed=n)
+        for n, fmt in enumerate(PixelFormat)
+    ]
+    outs = [np.zeros((2, 3, 224, 224), np.uint8) for _ in frames]
+    parameters = batch_of(frames, outs)
+    parameters[3].planes = 0  # a place of the batch without a frame: nothing is written
+    host.leaf_device_batch(parameters, len(frames))
+    assert host.leaf_device_violations() == 0
+    for n, (frame, out) in enumerate(zip(frames, outs, strict=True)):
+        expected = np.zeros_like(out) if n == 3 else reference.make_views(frame)
+        assert np.array_equal(out, expected), frame.format.name
+
+
+def test_block_linear_arrays_and_memory_go_in_one_launch(host: ctypes.CDLL) -> None:
+    frames = [
+        make_frame(fmt, 333 - 20 * n, 111 + 30 * n, padding=5, offset=3, seed=n)
+        for n, fmt in enumerate(PixelFormat)
+    ]
+    outs = [np.zeros((2, 3, 224, 224), np.uint8) for _ in frames]
+    parameters = batch_of(frames, outs)
+    kept = []
+    for n, frame in enumerate(frames):
+        if n % 2:
+            continue
+        parameters[n].surface = 1
+        for index, plane in enumerate(frame.planes):
+            row = plane.shape[1] * plane.itemsize
+            kept.append(_Surface(plane.ctypes.data, plane.strides[0], row, plane.shape[0]))
+            parameters[n].plane[index].address = ctypes.addressof(kept[-1])
+            parameters[n].plane[index].pitch = 0
+    host.leaf_device_mixed(parameters, len(frames))
+    assert host.leaf_device_violations() == 0
+    for frame, out in zip(frames, outs, strict=True):
+        assert np.array_equal(out, reference.make_views(frame)), frame.format.name
+
+
+@pytest.mark.parametrize(
+    ("fault", "where"),
+    [
+        ("if (j0 > 0) block.sync();", "views_block.h"),  # the next columns over those still read
+        ("    block.sync();\n    block.each", "views_block.h"),  # sums that are not there yet
+        ("if (!whole || p.access == 1) {", "views_block.h"),  # bytes beyond a row's end
+    ],
+)
+def test_what_watches_the_kernel_sees_its_faults(tmp_path: Path, fault: str, where: str) -> None:
+    compiler = shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        pytest.skip("needs a C++ compiler")
+    for source in CUDA.glob("views_*"):
+        shutil.copy(source, tmp_path)
+    text = (tmp_path / where).read_text()
+    assert text.count(fault) == 1
+    changed = "if (p.access == 1) {" if "whole" in fault else fault.replace("block.sync();", "")
+    if changed.strip() == "if (j0 > 0)":
+        changed = ""
+    (tmp_path / where).write_text(text.replace(fault, changed))
+    library = tmp_path / "views_host.so"
+    command = [compiler, "-O1", "-std=c++17", "-shared", "-fPIC", "-o", library, tmp_path / "views_host.cpp"]
+    subprocess.run(command, check=True)
+    # Rows of 16 bytes and some, and more columns than shared memory holds at once.
+    frame = make_frame(PixelFormat.RGBA, 4098, 300, padding=8)
+    buffer = np.zeros(300 * 16400 + 16, np.uint8)
+    begin = -buffer.ctypes.data % 16
+    aligned = buffer[begin : begin + 300 * 16400].reshape(300, 16400)
+    aligned[:, : 4098 * 4] = frame.planes[0]
+    out = np.zeros((2, 3, 224, 224), np.uint8)
+    parameter = device_frame(
+        *(frame.format, frame.matrix, frame.range, 4098, Roi(0, 0, 4098, 300)),
+        *([aligned.ctypes.data], [16400], out.ctypes.data),
+    )
+    assert parameter.tile < 224 and parameter.plane[0].access == 16
+    broken = ctypes.CDLL(str(library))
+    broken.leaf_device_views(ctypes.byref(parameter))
+    assert broken.leaf_device_violations() > 0
+
+
+def test_the_kernel_compiles_for_jetson_on_another_machine(tmp_path: Path) -> None:
+    nvcc, cross = shutil.which("nvcc"), shutil.which("aarch64-linux-gnu-g++")
+    if nvcc is None or cross is None:
+        pytest.skip("needs nvcc and aarch64-linux-gnu-g++")
+    target, source = tmp_path / "views.o", str(CUDA / "views.cu")
+    # The headers are this machine's: they are the same for the other.
+    plan = subprocess.run([nvcc, "--dryrun", "-c", source], capture_output=True, text=True, check=True).stderr
+    includes = next(line for line in plan.splitlines() if "INCLUDES=" in line).split('"')[1]
+    command = [nvcc, "-std=c++17", "-ccbin", cross, includes, "-arch=sm_87", "-c", source]
+    subprocess.run([*command, "-o", str(target)], check=True)
+    head = target.read_bytes()[:20]
+    assert head[:4] == b"\x7fELF" and int.from_bytes(head[18:20], "little") == 183  # EM_AARCH64
+
+
 def test_planes_are_staged_without_padding_and_aligned() -> None:
     frame = make_frame(PixelFormat.NV12, 101, 51, padding=27)
     offsets, pitches, size = packed_offsets(frame)
