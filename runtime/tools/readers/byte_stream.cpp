@@ -18,12 +18,12 @@ namespace {
 
 constexpr size_t kChunk = 1 << 20;
 
-volatile sig_atomic_t signalled = 0;
-std::atomic<bool> stopped{false};
+std::atomic<bool> signalled{false}, stopped{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler writes it");
 int wake[2] = {-1, -1};  // a byte comes through this pipe with a signal
 
 void on_signal(int) {
-  signalled = 1;
+  signalled = true;
   const int before = errno;
   const ssize_t written = write(wake[1], "", 1);
   (void)written;  // a full pipe wakes as well
@@ -45,7 +45,7 @@ void catch_signals() {
   signal(SIGPIPE, SIG_IGN);
 }
 
-bool interrupted() { return signalled != 0; }
+bool interrupted() { return signalled; }
 
 void stop_reads() {
   stopped = true;
