@@ -120,7 +120,7 @@ template <class Block>
 LEAF_DEVICE void write_global(const Block& block, const Frame& f, int32_t i, int32_t j0, int32_t j1,
                               int32_t j) {
   int32_t mean[3] = {};
-  const int32_t samples = kChunk / f.sample_bytes;  // of a chunk
+  const int32_t samples = f.sample_bytes == 2 ? kChunk / 2 : kChunk;  // of a chunk
   LEAF_UNROLL(unroll)
   for (int32_t k = 0; k < 3; ++k) {
     if (k >= f.components) break;

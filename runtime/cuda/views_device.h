@@ -58,27 +58,44 @@ LEAF_DEVICE uint8_t clamp_code(int64_t value) {
   return static_cast<uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-// Writes R, G, B of output (i, j) of the view whose R plane begins at `view`, from means.
+// Stores R, G, B of output (i, j) of the view whose R plane begins at `view`.
+LEAF_DEVICE void write_codes(uint8_t* view, int32_t i, int32_t j, const uint8_t code[3]) {
+  LEAF_UNROLL(unroll)
+  for (int channel = 0; channel < 3; ++channel) {
+    view[channel * kPixels + i * kSize + j] = code[channel];
+  }
+}
+
+// All three are made before one is stored: the compiler has to read the frame again after a store,
+// which might have changed it.
 LEAF_DEVICE void write_means(const Frame& f, uint8_t* view, int32_t i, int32_t j,
                              const int32_t mean[3]) {
   constexpr int32_t kShift = kCoefBits + kMeanBits;
+  uint8_t code[3];
+  LEAF_UNROLL(unroll)
   for (int channel = 0; channel < 3; ++channel) {
     int64_t total = int64_t{1} << (kShift - 1);
+    LEAF_UNROLL(unroll)
     for (int k = 0; k < 3; ++k) {
       total += static_cast<int64_t>(f.coef[channel][k]) * (mean[k] - f.zero[k] * (1 << kMeanBits));
     }
-    view[channel * kPixels + i * kSize + j] = clamp_code(total >> kShift);
+    code[channel] = clamp_code(total >> kShift);
   }
+  write_codes(view, i, j, code);
 }
 
 // The same from native samples, whose sums are below 2^31.
 LEAF_DEVICE void write_samples(const Frame& f, uint8_t* view, int32_t i, int32_t j,
                                const int32_t sample[3]) {
+  uint8_t code[3];
+  LEAF_UNROLL(unroll)
   for (int channel = 0; channel < 3; ++channel) {
     int32_t total = 1 << (kCoefBits - 1);
+    LEAF_UNROLL(unroll)
     for (int k = 0; k < 3; ++k) total += f.coef[channel][k] * (sample[k] - f.zero[k]);
-    view[channel * kPixels + i * kSize + j] = clamp_code(total >> kCoefBits);
+    code[channel] = clamp_code(total >> kCoefBits);
   }
+  write_codes(view, i, j, code);
 }
 
 // kChunk bytes of a row, the first lowest.
