@@ -4,7 +4,7 @@ leaf_test(context_score_test)
 leaf_test(context_queue_test)
 leaf_test(context_memory_test)
 if(CMAKE_CROSSCOMPILING OR LEAF_SANITIZERS)  # an emulator or a sanitizer takes its time
-  target_compile_definitions(context_memory_test PRIVATE LEAF_FRAMES=3000)
+  target_compile_definitions(context_memory_test PRIVATE LEAF_FRAMES=600)
 endif()
 
 # The header alone, in both languages, and with all warnings.
