@@ -132,7 +132,18 @@ void log_message(void* cookie, int severity, const char*, const char*, const cha
 }
 
 Reason::Reason(const Api& api, OrtStatus* status) {
-  first_line(text_, sizeof text_, api.GetErrorMessage(status));
+  // Before the reason may come where in its source it arose, ending in
+  // "[ONNXRuntimeError] : 1 : FAIL : ".
+  const char* text = api.GetErrorMessage(status);
+  constexpr char mark[] = "[ONNXRuntimeError] : ";
+  while (const char* found = strstr(text, mark)) {
+    text = found + sizeof mark - 1;
+    for (int part = 0; part < 2; ++part) {
+      const char* colon = strstr(text, " : ");
+      if (colon) text = colon + 3;
+    }
+  }
+  first_line(text_, sizeof text_, text);
   api.ReleaseStatus(status);
 }
 
