@@ -103,8 +103,12 @@ def _build(builder: Builder, say: Say) -> Build:
             f"trt: building for TensorRT {builder.key.tensorrt}, {builder.device} ({builder.key.sm}), to be "
             "accepted on it: minutes"
         )
-        with current_device():
-            plan = build_plan(network, EngineOptions(), cache=timings)
+        cuda = require("pycuda.driver", "tensorrt")
+        try:
+            with current_device():
+                plan = build_plan(network, EngineOptions(), cache=timings)
+        except cuda.Error as error:
+            raise BuildError(f"the device does not start ({error})") from None
         timings = plan.cache
         return plan.data
 

@@ -40,6 +40,7 @@ def card(about: About, report: BuildReport, size: str) -> str:
         f"- `{encoding}`: states {stated:.0%}, held {held:.1%} of the validation MOS, {width:.2f} MOS wide"
         for encoding, (stated, held, width) in report.coverage.items()
     )
+    engines = "; ".join(f"`{name}` on {engine}" for name, engine in report.engines.items()) or "not stated"
     floats = "\n".join(
         f"- `{encoding}`: {', '.join(layers) if layers else 'none but the heads'}"
         for encoding, layers in report.keep_float.items()
@@ -87,6 +88,8 @@ technical quality as a viewer would, not content, beauty or safety.
 ```
 {parity.to_text()}
 ```
+Checked on: {engines}
+
 Intervals:
 {intervals}
 

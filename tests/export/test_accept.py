@@ -52,6 +52,8 @@ def test_without_a_driver_onnx_runtime_accepts_and_that_is_said_once(
     options = BuildOptions(budgets=LOOSE)
     _, report = build_bundle(sets[0], tmp_path / "t.leaf", **sets[1], options=options, say=said.append)
     assert report.engines["trt"].startswith("ONNX Runtime")
+    card = (tmp_path / "t.leaf" / "card.md").read_text()
+    assert "Checked on: `cpu` on ONNX Runtime" in card and "`trt` on ONNX Runtime" in card
     lines = [line for line in said if "not on TensorRT" in line]
     assert len(lines) == 1 and no_driver.reason in lines[0]
 
