@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
-from helpers_build import ROOT, build, find, run
+from helpers_build import ROOT, build_cpp, onnxruntime_library, run
 from numpy.typing import NDArray
 
 import leaf_edge
@@ -28,18 +27,11 @@ Score = tuple[tuple[float, ...], str]
 
 @pytest.fixture(scope="module")
 def pipe() -> Pipe:
-    """Runs runtime/tests/score_pipe.cpp, built in build/plain, on the libonnxruntime that Python uses.
-
-    LEAF_CPP_BUILD may name a folder where it is built already.
-    """
-    find("c++", "g++", "clang++")
-    ready = os.environ.get("LEAF_CPP_BUILD")
-    folder = Path(ready) if ready else build("plain", ["score_pipe"])
-    library = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.*"))
+    """Runs runtime/tests/score_pipe.cpp on the libonnxruntime that Python uses."""
+    environment = {**os.environ, "LEAF_ONNXRUNTIME": str(onnxruntime_library())}
+    program = build_cpp("score_pipe") / "runtime" / "tests" / "score_pipe"
 
     def start(*arguments: str | Path, data: bytes = b"") -> str:
-        program = folder / "runtime" / "tests" / "score_pipe"
-        environment = {**os.environ, "LEAF_ONNXRUNTIME": str(library)}
         return run([program, *arguments], data, env=environment).decode()
 
     return start
