@@ -84,7 +84,9 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_acceptance(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("acceptance")
+    group = parser.add_argument_group(
+        "acceptance", "Each budget has a default, which the printed table states (docs/export.md)."
+    )
     group.add_argument("--coverage", type=float, default=0.9, help="of the interval (default: %(default)s)")
     group.add_argument(
         "--threshold",
