@@ -44,7 +44,7 @@ if(LEAF_NVINFER_DIR)
     ${CMAKE_CURRENT_SOURCE_DIR}/src/engines/tensorrt_open.cpp
     ${CMAKE_CURRENT_SOURCE_DIR}/src/engines/tensorrt_plan.cpp)
   set_source_files_properties(src/engines/tensorrt_plan.cpp PROPERTIES
-    COMPILE_OPTIONS "-isystem;${LEAF_NVINFER_DIR};-isystem;${LEAF_CUDART_DIR}")
+    COMPILE_OPTIONS "-isystem${LEAF_NVINFER_DIR};-isystem${LEAF_CUDART_DIR}")
   if(LEAF_SANITIZERS)  # TensorRT's objects come from a library without type information
     set_property(SOURCE src/engines/tensorrt_plan.cpp APPEND PROPERTY COMPILE_OPTIONS -fno-sanitize=vptr)
   endif()

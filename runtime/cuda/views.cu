@@ -63,13 +63,30 @@ struct Vector16 : Bytes {
   }
 };
 
-// An array in whatever order the hardware keeps it. Surface reads are by bytes, of any width, and
-// give 0 beyond a row's end.
-struct Surface {
-  static constexpr int32_t kRows = 4;
+// An array in whatever order the hardware keeps it. Surface reads are by bytes, of any width.
+struct SurfaceBytes {
+  static constexpr int32_t kRows = 1;
   static __device__ __forceinline__ uint32_t byte(const Plane& p, int32_t row, int32_t at) {
     return surf2Dread<unsigned char>(p.address, at, row, cudaBoundaryModeZero);
   }
+  static __device__ __forceinline__ Words words(const Plane& p, int32_t row, int32_t chunk) {
+    const int32_t first = chunk * kChunk;
+    Words words;
+#pragma unroll
+    for (int32_t i = 0; i < 4; ++i) {
+      words.w[i] = 0;
+#pragma unroll
+      for (int32_t b = 0; b < 4; ++b) {
+        const int32_t at = first + 4 * i + b;
+        if (at < p.row_bytes) words.w[i] |= byte(p, row, at) << 8 * b;
+      }
+    }
+    return words;
+  }
+};
+
+struct Surface : SurfaceBytes {
+  static constexpr int32_t kRows = 4;
   static __device__ __forceinline__ Words words(const Plane& p, int32_t row, int32_t chunk) {
     const uint4 v = surf2Dread<uint4>(p.address, chunk * kChunk, row, cudaBoundaryModeZero);
     return {{v.x, v.y, v.z, v.w}};
@@ -77,7 +94,7 @@ struct Surface {
 };
 
 using LinearFrames = Linear<Bytes, Vector4, Vector16>;
-using MixedFrames = Mixed<LinearFrames, Surface>;
+using MixedFrames = Mixed<LinearFrames, SurfaceBytes, Surface>;
 
 template <class Sources>
 __device__ __forceinline__ void make_row_of(const Frame& frame) {

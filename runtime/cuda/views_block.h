@@ -195,12 +195,14 @@ struct Linear {
 };
 
 // The same or block-linear arrays, frame by frame.
-template <class LinearSources, class Surface>
+template <class LinearSources, class SurfaceBytes, class Surface>
 struct Mixed {
   template <class Body>
   LEAF_DEVICE static void with(const Frame& f, const Plane& p, bool whole, const Body& body) {
-    if (f.surface) {
+    if (f.surface && whole) {
       body(Surface{});
+    } else if (f.surface) {
+      body(SurfaceBytes{});  // a read that leaves the row in part may give nothing of it
     } else {
       LinearSources::with(f, p, whole, body);
     }

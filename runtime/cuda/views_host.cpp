@@ -79,31 +79,40 @@ struct Vector : Bytes {
   }
 };
 
-// In the place of an array: its rows as they would be read through a surface, 0 beyond their ends.
+// In the place of an array: its rows as they would be read through a surface.
 struct HostSurface {
   const uint8_t* data;
   int64_t pitch;
   int32_t row_bytes, rows;
 };
 
-struct Surface {
-  static constexpr int32_t kRows = 4;
+struct SurfaceBytes {
+  static constexpr int32_t kRows = 1;
   static uint32_t byte(const Plane& p, int32_t row, int32_t at) {
     const auto* s = reinterpret_cast<const HostSurface*>(p.address);
     const bool inside = at >= 0 && at < s->row_bytes && row >= 0 && row < s->rows;
+    if (!inside) ++violations;
     return inside ? s->data[row * s->pitch + at] : 0;
   }
   static Words words(const Plane& p, int32_t row, int32_t chunk) {
     Words words = {};
-    for (int32_t i = 0; i < kChunk; ++i) {
+    for (int32_t i = 0; i < kChunk && chunk * kChunk + i < p.row_bytes; ++i) {
       words.w[i / 4] |= byte(p, row, chunk * kChunk + i) << 8 * (i % 4);
     }
     return words;
   }
 };
 
+struct Surface : SurfaceBytes {
+  static constexpr int32_t kRows = 4;
+  static Words words(const Plane& p, int32_t row, int32_t chunk) {
+    if ((chunk + 1) * kChunk > p.row_bytes) ++violations;
+    return SurfaceBytes::words(p, row, chunk);
+  }
+};
+
 using LinearFrames = Linear<Bytes, Vector<4>, Vector<16>>;
-using MixedFrames = Mixed<LinearFrames, Surface>;
+using MixedFrames = Mixed<LinearFrames, SurfaceBytes, Surface>;
 
 template <class Sources>
 void make_views(const Frame& frame) {

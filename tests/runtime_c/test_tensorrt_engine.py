@@ -56,7 +56,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         major, minor = header_version(headers)
         mine = folder / f"{major}.{minor}"
         mine.mkdir()
-        includes = ["-isystem", headers, "-isystem", cudart]
+        includes: list[str | Path] = ["-isystem", headers, "-isystem", cudart]
         plan, program = mine / "plan.o", mine / "tensorrt_test"
         source = RUNTIME / "src" / "engines" / "tensorrt_plan.cpp"
         flags = [*OPTIONS, "-Wconversion", *SANITIZERS, "-fno-sanitize=vptr"]
@@ -72,7 +72,10 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
     return for_headers
 
 
-@pytest.fixture(params=header_folders() or [None], ids=lambda path: str(path and header_version(path)))
+PARAMETERS: list[Path | None] = [*header_folders()] or [None]
+
+
+@pytest.fixture(params=PARAMETERS, ids=lambda path: str(path and header_version(path)))
 def headers(request: pytest.FixtureRequest) -> Path:
     if request.param is None:
         pytest.skip(WHY)

@@ -197,7 +197,8 @@ def test_what_watches_the_kernel_sees_its_faults(tmp_path: Path, fault: str, whe
         changed = ""
     (tmp_path / where).write_text(text.replace(fault, changed))
     library = tmp_path / "views_host.so"
-    command = [compiler, "-O1", "-std=c++17", "-shared", "-fPIC", "-o", library, tmp_path / "views_host.cpp"]
+    host_source = str(tmp_path / "views_host.cpp")
+    command = [compiler, "-O1", "-std=c++17", "-shared", "-fPIC", "-o", str(library), host_source]
     subprocess.run(command, check=True)
     # Rows of 16 bytes and some, and more columns than shared memory holds at once.
     frame = make_frame(PixelFormat.RGBA, 4098, 300, padding=8)

@@ -198,6 +198,7 @@ int TensorrtEngine::run_views(const uint8_t* views, int count, RawOutput* output
 
 int TensorrtEngine::run_frames(const leaf_input* inputs, int count, RawOutput* outputs,
                                RunTimes* times) {
+  if (!takes_frames()) return Engine::run_frames(inputs, count, outputs, times);
   const cuda::Driver& driver = device_.driver();
   const cuda::Current current(driver, device_.context());
   if (const int error = cuda::check(driver, current.status(), "cuCtxPushCurrent")) return error;
