@@ -29,7 +29,18 @@ target_link_libraries(tensorrt_fit_pipe PRIVATE leaf_core)
 target_include_directories(tensorrt_fit_pipe PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/../src)
 target_compile_options(tensorrt_fit_pipe PRIVATE -Wall -Wextra)
 
+# A bundle on a machine with no driver, and on one with a driver: it has no engine for that.
+add_executable(tensorrt_refused_test tensorrt_refused_test.c)
+target_link_libraries(tensorrt_refused_test PRIVATE leaf_core)
+set_target_properties(tensorrt_refused_test PROPERTIES LINKER_LANGUAGE CXX)
+add_test(NAME tensorrt_no_driver COMMAND tensorrt_refused_test ${PROJECT_SOURCE_DIR}/leaf_edge/models/leaf-s.leaf
+  $<IF:$<BOOL:${LEAF_NVINFER_DIR}>,LEAF_E_DEVICE_NO_DRIVER,LEAF_E_DEVICE_NO_TENSORRT>)
+set_tests_properties(tensorrt_no_driver PROPERTIES SKIP_RETURN_CODE 77)
+
 if(LEAF_NVINFER_DIR)
+  add_test(NAME tensorrt_no_engine COMMAND tensorrt_refused_test
+    ${PROJECT_SOURCE_DIR}/leaf_edge/models/leaf-s.leaf LEAF_E_ENGINE_NONE)
+  set_tests_properties(tensorrt_no_engine PROPERTIES ENVIRONMENT LD_LIBRARY_PATH=${host})
   leaf_test(tensorrt_test)
   set_tests_properties(tensorrt PROPERTIES ENVIRONMENT LD_LIBRARY_PATH=${host} SKIP_RETURN_CODE 77)
   file(STRINGS ${LEAF_NVINFER_DIR}/NvInferVersion.h major REGEX "define (NV_TENSORRT|TRT)_MAJOR(_ENTERPRISE)? +[0-9]+")

@@ -47,8 +47,9 @@ TensorrtEngine::~TensorrtEngine() {
 int TensorrtEngine::open(const cuda::Machine& machine, const TensorrtLibraries& libraries,
                          const EngineFit& fit, const std::pmr::vector<uint8_t>& plan) {
   const int at = fit.library;
-  snprintf(description_, sizeof description_, "TensorRT %s, %.60s", libraries.found[at].label,
-           machine.device[settings_.device].name);
+  const TensorrtVersion& version = libraries.found[at].version;
+  snprintf(description_, sizeof description_, "TensorRT %d.%d.%d, %.80s", version.major,
+           version.minor, version.patch, machine.device[settings_.device].name);
   if (const int error = device_.open(machine, settings_)) return error;
   const cuda::Current current(device_.driver(), device_.context());
   if (const int error = cuda::check(device_.driver(), current.status(), "cuCtxPushCurrent")) {
