@@ -7,7 +7,8 @@ if(LEAF_HAS_CUDA)
   add_custom_command(OUTPUT ${fatbin}
     COMMAND ${CMAKE_CUDA_COMPILER} -std=c++17 -O3 -fatbin -gencode=arch=compute_75,code=compute_75 -o ${fatbin} ${source}
     DEPENDS ${source} VERBATIM)
-  set_source_files_properties(checkviews_cuda.cpp PROPERTIES
+  target_sources(checkviews PRIVATE checkviews_bench.cpp)
+  set_source_files_properties(checkviews_cuda.cpp checkviews_bench.cpp PROPERTIES
     COMPILE_DEFINITIONS "LEAF_BENCH_FATBIN=\"${fatbin}\"" OBJECT_DEPENDS ${fatbin})
 endif()
 
