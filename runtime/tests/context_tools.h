@@ -42,6 +42,7 @@ struct Behaviour {
   int open_error = 0;             // of opening an engine
   bool takes_frames = false;      // the engine makes the views itself
   bool trt = false;               // encoding
+  int engine = LEAF_ENGINE_CPU;   // what it says that it is
   std::atomic<int> refuse{-1};    // a batch with a frame of this grey level fails
   std::atomic<bool> hold{false};  // runs wait while this is set
   std::atomic<int> runs{0}, largest{0}, inside{0};
@@ -51,7 +52,7 @@ inline Behaviour behaviour;
 // Raw quality of a frame is its grey level / 255; under-exposure what lacks to white.
 class LevelEngine : public leaf::Engine {
  public:
-  int code() const override { return LEAF_ENGINE_CPU; }
+  int code() const override { return behaviour.engine; }
   const char* description() const override { return "grey level"; }
   bool trt_encoding() const override { return behaviour.trt; }
   bool takes_frames() const override { return behaviour.takes_frames; }

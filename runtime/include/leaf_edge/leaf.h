@@ -90,7 +90,7 @@ enum leaf_error {
   LEAF_E_SIGNATURE_MISSING = -1021,
   LEAF_E_SIGNATURE_KEY = -1022,
   LEAF_E_SIGNATURE_INVALID = -1023,
-  LEAF_E_SIGNATURE_NO_LIBRARY = -1024, /* only here: no OpenSSL library to check it with */
+  LEAF_E_SIGNATURE_NO_LIBRARY = -1024, /* no OpenSSL library to check it with */
   LEAF_E_ENGINE_NONE = -1031,
   LEAF_E_ENGINE_TRT_VERSION = -1032,
   LEAF_E_ENGINE_SM = -1033,
@@ -101,8 +101,8 @@ enum leaf_error {
   LEAF_E_DEVICE_NO_DRIVER = -1041,
   LEAF_E_DEVICE_NO_TENSORRT = -1042,
   LEAF_E_DEVICE_NO_PROVIDER = -1043,
-  LEAF_E_DEVICE_NO_ONNXRUNTIME = -1044, /* only here: libonnxruntime is not found, or too old */
-  LEAF_E_DEVICE_CUDA = -1045            /* only here: a CUDA call failed; the message names it */
+  LEAF_E_DEVICE_NO_ONNXRUNTIME = -1044, /* libonnxruntime is not found, or too old */
+  LEAF_E_DEVICE_CUDA = -1045            /* a CUDA call failed; the message names it */
 };
 
 /* Faults, in the order of leaf_score.faults. */
@@ -319,7 +319,7 @@ LEAF_API int leaf_submit(leaf_context* context, const leaf_input* input, uint64_
  * in leaf_submit. -EINVAL. */
 LEAF_API int leaf_poll(leaf_context* context, leaf_score* score, int timeout_ms);
 
-/* Scores the bundle's golden frames. 0 where each is within the bundle's tolerance, else
+/* Scores the bundle's golden frames. 0 where each is within its tolerance, else
  * LEAF_E_BUNDLE_SELF_TEST, as where there are none; -EBUSY: frames are in flight; errors as of
  * leaf_score_frames. `worst`, the largest difference in MOS, may be NULL. */
 LEAF_API int leaf_self_test(leaf_context* context, double* worst);
