@@ -97,7 +97,10 @@ def png(
     samples: NDArray[np.generic],
     more: list[tuple[bytes, bytes]] | None = None,
 ) -> bytes:
-    """A PNG of any colour type, not interlaced. samples: [height, bytes of a row]; more: chunks before IDAT."""
+    """A PNG of any colour type, not interlaced.
+
+    samples: [height, bytes of a row]; more: chunks before IDAT.
+    """
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
