@@ -66,13 +66,17 @@ class ViewMaker:
                 f"out must be a writable C-contiguous uint8 {list(SHAPE)} array; found {out.dtype} "
                 f"{list(out.shape)}, contiguous: {out.flags.c_contiguous}, writable: {out.flags.writeable}"
             )
-        planes = frame.planes
-        if any(plane.strides[0] % plane.itemsize for plane in planes):
-            planes = tuple(map(np.ascontiguousarray, planes))  # 16-bit samples at an odd pitch
         matrix = _NO_MATRIX if frame.matrix is None else int(frame.matrix)
         try:
             self._context().run(
-                planes, frame.width, frame.height, int(frame.format), matrix, int(frame.range), *region, out
+                frame.planes,
+                frame.width,
+                frame.height,
+                int(frame.format),
+                matrix,
+                int(frame.range),
+                *region,
+                out,
             )
         except ValueError as error:
             raise FrameError(str(error)) from None

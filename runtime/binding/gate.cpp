@@ -82,21 +82,34 @@ nb::dict defaults() {
   return out;
 }
 
+#define LEAF_DECISION                                                            \
+  "tuple[int, bool, int, bool, bool, int, int, float | None, bool, int | None, " \
+  "float | None]"
+
 }  // namespace
 
 void bind_gate(nb::module_& module) {
   module.attr("GATE_MAX_SCORE") = LEAF_GATE_MAX_SCORE;
   module.attr("GATE_MAX_WINDOW") = LEAF_GATE_MAX_WINDOW;
-  module.def("gate_defaults", &defaults, "The core's default settings, by field.");
-  nb::class_<GateContext>(module, "GateContext",
-                          "State machine of one stream. Serves one thread at a time.")
+  module.def("gate_defaults", &defaults, nb::sig("def gate_defaults() -> dict[str, float]"),
+             "The core's default settings, by field of leaf_gate_settings.");
+  nb::class_<GateContext>(
+      module, "GateContext",
+      "State machine of one stream (runtime/include/leaf_edge/gate.h). Serves one thread at a\n"
+      "time.\n\nCodes are those of the header. ValueError where a setting is out of range.")
       .def(
           nb::init<double, double, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t, int32_t>(),
           nb::kw_only(), "accept"_a, "reject"_a, "pool"_a, "window"_a, "percentile"_a, "dwell"_a,
           "initial"_a, "missing"_a, "best_window"_a)
-      .def("push", &GateContext::push, "frame"_a, "score"_a, "Decide on a frame with its score.")
+      .def("push", &GateContext::push, "frame"_a, "score"_a,
+           nb::sig("def push(self, frame: int, score: float) -> " LEAF_DECISION),
+           "Decide on a frame with its score.\n\n"
+           "Returns (frame, accepted, state, changed, missing, warmup_left, dwell_left, pooled,\n"
+           "candidate, best_frame, best_score). ValueError for a score that is not finite, the\n"
+           "state as before.")
       .def("push_missing", &GateContext::push_missing, "frame"_a,
-           "Decide on a frame that has no score.")
+           nb::sig("def push_missing(self, frame: int) -> " LEAF_DECISION),
+           "Decide on a frame that has no score; returns the same.")
       .def("flush", &GateContext::flush, "End the block early: its best (frame, score), if any.")
       .def("reset", &GateContext::reset, "Back to the state of a new gate.");
 }

@@ -3,9 +3,11 @@
 
 void bind_views(nanobind::module_& module);
 void bind_gate(nanobind::module_& module);
+void bind_context(nanobind::module_& module);
 
 NB_MODULE(_native, module) {
-  module.doc() = "LEAF-Edge core: frame views and gate";
+  module.doc() = "LEAF-Edge core: frame views, gate, and the scorer of leaf_edge/leaf.h";
   bind_views(module);
   bind_gate(module);
+  bind_context(module);
 }

@@ -46,7 +46,8 @@ class Engine {
 
 using EnginePtr = std::unique_ptr<Engine, Delete<Engine>>;
 
-// All that an engine is opened with.
+// All that an engine is opened with, for the length of the call. An engine must copy what it needs
+// on: once it is open the context releases the contents of bundle->files, the networks among them.
 struct EngineRequest {
   const Bundle* bundle;
   const leaf_settings* settings;  // with every field set and checked
