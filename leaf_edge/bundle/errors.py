@@ -24,6 +24,7 @@ class BundleCode(StrEnum):
     SIGNATURE_MISSING = "LEAF_E_SIGNATURE_MISSING"
     SIGNATURE_KEY = "LEAF_E_SIGNATURE_KEY"
     SIGNATURE_INVALID = "LEAF_E_SIGNATURE_INVALID"
+    SIGNATURE_NO_LIBRARY = "LEAF_E_SIGNATURE_NO_LIBRARY"  # of the C library only, as the last two
     ENGINE_NONE = "LEAF_E_ENGINE_NONE"
     ENGINE_TRT_VERSION = "LEAF_E_ENGINE_TRT_VERSION"
     ENGINE_SM = "LEAF_E_ENGINE_SM"
@@ -34,6 +35,8 @@ class BundleCode(StrEnum):
     DEVICE_NO_DRIVER = "LEAF_E_DEVICE_NO_DRIVER"
     DEVICE_NO_TENSORRT = "LEAF_E_DEVICE_NO_TENSORRT"
     DEVICE_NO_PROVIDER = "LEAF_E_DEVICE_NO_PROVIDER"
+    DEVICE_NO_ONNXRUNTIME = "LEAF_E_DEVICE_NO_ONNXRUNTIME"
+    DEVICE_CUDA = "LEAF_E_DEVICE_CUDA"
 
 
 REMEDY: dict[BundleCode, str] = {
@@ -53,6 +56,8 @@ REMEDY: dict[BundleCode, str] = {
     BundleCode.SIGNATURE_MISSING: "take the signed bundle from its maker, or sign it: leaf-edge bundle sign",
     BundleCode.SIGNATURE_KEY: "give the public key of the bundle's maker, or take a bundle of that maker",
     BundleCode.SIGNATURE_INVALID: "do not use this bundle: it is not what was signed; take a fresh copy",
+    BundleCode.SIGNATURE_NO_LIBRARY: "install OpenSSL's libcrypto, 1.1.1 or later: signatures are checked "
+    "with it",
     BundleCode.ENGINE_NONE: "build one on the device: leaf-edge build-engine BUNDLE",
     BundleCode.ENGINE_TRT_VERSION: "build the engine again with this TensorRT: leaf-edge build-engine BUNDLE",
     BundleCode.ENGINE_SM: "build the engine again on this device: leaf-edge build-engine BUNDLE",
@@ -63,6 +68,10 @@ REMEDY: dict[BundleCode, str] = {
     BundleCode.DEVICE_NO_DRIVER: "install NVIDIA's driver, or use the CPU; leaf-edge doctor tells more",
     BundleCode.DEVICE_NO_TENSORRT: "install leaf-edge[tensorrt], or use the CPU; leaf-edge doctor tells more",
     BundleCode.DEVICE_NO_PROVIDER: "install onnxruntime-gpu, or use the CPU; leaf-edge doctor tells more",
+    BundleCode.DEVICE_NO_ONNXRUNTIME: "install libonnxruntime, or give its path in LEAF_ONNXRUNTIME or "
+    "settings.onnxruntime",
+    BundleCode.DEVICE_CUDA: "look at the device with nvidia-smi and dmesg, then close and open the context "
+    "again",
 }
 
 
