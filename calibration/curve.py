@@ -24,6 +24,8 @@ MIN_LABELS = 10
 FOLDS = 5
 _TAIL = 0.25
 """MOS from an end of the scale where the fit hands over to a tail that never reaches it."""
+_REACH = 16.0
+"""How far a tail goes, in raw ranges of the labels: no frame's raw score is beyond."""
 
 
 def fit_curve(raw: NDArray[Any], mos: NDArray[Any], shape: Shape | None = None) -> Curve:
@@ -156,15 +158,20 @@ def _sampled(curve: Map, x: Floats) -> Curve:
     mos = np.maximum.accumulate(mos - floor) + floor
     mos -= max(0.0, mos[-1] - (MOS_MAX - _TAIL))
     least = MIN_SLOPE / span
-    low_raw, low = _tail(mos[0] - MOS_MIN, max(least, (mos[1] - mos[0]) / (raw[1] - raw[0])))
-    high_raw, high = _tail(MOS_MAX - mos[-1], max(least, (mos[-1] - mos[-2]) / (raw[-1] - raw[-2])))
+    reach = _REACH * span
+    low_raw, low = _tail(mos[0] - MOS_MIN, max(least, (mos[1] - mos[0]) / (raw[1] - raw[0])), reach)
+    high_raw, high = _tail(MOS_MAX - mos[-1], max(least, (mos[-1] - mos[-2]) / (raw[-1] - raw[-2])), reach)
     return Curve(
         tuple(np.concatenate([raw[0] - low_raw[::-1], raw, raw[-1] + high_raw])),
         tuple(np.concatenate([MOS_MIN + low[::-1], mos, MOS_MAX - high])),
     )
 
 
-def _tail(room: float, slope: float) -> tuple[Floats, Floats]:
-    """Distances in raw from the end of a curve, and the room that is left there to the end of the scale."""
-    steps: Floats = np.exp2(np.arange(-2.0, 9.0))
+def _tail(room: float, slope: float, reach: float) -> tuple[Floats, Floats]:
+    """Distances in raw from the end of a curve, to `reach` or beyond, and the room that is left there to the
+    end of the scale. A steep end nears it within a small part of the raw range, and takes more knots to go
+    as far.
+    """
+    last = max(8.0, np.ceil(np.log2(reach * slope / room)))
+    steps: Floats = np.exp2(np.arange(-2.0, last + 1.0))
     return steps * room / slope, room / (1 + steps)
