@@ -63,8 +63,8 @@ typedef struct leaf_roi {
 /* A frame in the caller's memory; it is only read, and only during the call. */
 typedef struct leaf_frame {
   const void* plane[3]; /* first sample of each plane that the format has */
-  int64_t pitch[3];     /* bytes from one row to the next, at least a row's samples, at most
-                           INT32_MAX; of a plane of one row it does not count */
+  int64_t pitch[3];     /* bytes from one row to the next, at least a row's samples where there is a
+                           second row, at most INT32_MAX; of a plane of one row it does not count */
   int32_t width;        /* luma pixels, 1 to LEAF_MAX_DIMENSION */
   int32_t height;
   int32_t format; /* enum leaf_pixel_format */
