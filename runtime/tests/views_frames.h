@@ -97,6 +97,18 @@ class TestFrame {
   TestFrame(const TestFrame&) = delete;
   TestFrame& operator=(const TestFrame&) = delete;
 
+  // Other bytes between the rows, which no view may show.
+  void change_padding() {
+    for (int p = 0; p < leaf_plane_count(frame.format); ++p) {
+      int32_t rows = 0, row_bytes = 0;
+      if (leaf_plane_size(frame.format, p, frame.width, frame.height, &rows, &row_bytes)) abort();
+      for (int32_t row = 0; row + 1 < rows; ++row) {
+        uint8_t* const begin = plane_[p]->data() + row * frame.pitch[p];
+        for (int64_t i = row_bytes; i < frame.pitch[p]; ++i) begin[i] ^= 0xff;
+      }
+    }
+  }
+
   leaf_frame frame = {};
 
  private:
