@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from leaf_edge.frames import FolderSource, Frame, FrameError, Roi, Source, SourceError, kind_of, read_image
 from leaf_edge.runtime.score import Score
-from leaf_edge.runtime.scorer import Scorer
+from leaf_edge.runtime.scorer import FrameScorer
 from leaf_edge.runtime.stream import score_images, score_stream
 
 Problem = Callable[[SourceError], None]
@@ -25,7 +25,7 @@ class Scored(NamedTuple):
 
 
 def score_source(
-    scorer: Scorer, source: Source, problem: Problem, roi: Roi | None = None, *, workers: int = 1
+    scorer: FrameScorer, source: Source, problem: Problem, roi: Roi | None = None, *, workers: int = 1
 ) -> Iterator[Scored]:
     """Scores of all frames of an open source, in its order.
 
@@ -52,7 +52,7 @@ def score_source(
 
 
 def score_files(
-    scorer: Scorer,
+    scorer: FrameScorer,
     files: Iterable[Path],
     problem: Problem,
     roi: Roi | None = None,
@@ -75,7 +75,7 @@ def score_files(
 
 
 def _score_member(
-    scorer: Scorer, folder: FolderSource, file: Path, problem: Problem, roi: Roi | None, workers: int
+    scorer: FrameScorer, folder: FolderSource, file: Path, problem: Problem, roi: Roi | None, workers: int
 ) -> Iterator[Scored]:
     try:
         member = folder.open(file)
@@ -89,7 +89,7 @@ def _score_member(
 
 
 def _score_stream(
-    scorer: Scorer, source: Source, problem: Problem, roi: Roi | None, workers: int
+    scorer: FrameScorer, source: Source, problem: Problem, roi: Roi | None, workers: int
 ) -> Iterator[Scored]:
     try:
         for frame, score in score_stream(scorer, source, roi, workers=workers):

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,16 @@ from leaf_edge.views.native import SHAPE, ViewMaker
 
 if TYPE_CHECKING:
     from leaf_edge.bundle.keys import PublicKey
+
+
+class FrameScorer(Protocol):
+    """What streams and sources are scored with: `Scorer`, or `leaf_edge.runtime.native.NativeScorer`."""
+
+    threads: int
+
+    def score(self, frame: Frame, roi: Roi | None = None, *, acquire_ms: float = 0.0) -> Score:
+        """As `Scorer.score`; called from several threads at once."""
+        ...
 
 
 class Scorer:

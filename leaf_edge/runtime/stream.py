@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 from leaf_edge.frames.frame import Frame, FrameError, Roi
 from leaf_edge.runtime.score import Score
-from leaf_edge.runtime.scorer import Scorer
+from leaf_edge.runtime.scorer import FrameScorer
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,7 +35,7 @@ def usable_cpus() -> int:
 
 
 def score_stream(
-    scorer: Scorer,
+    scorer: FrameScorer,
     source: Iterable[Frame],
     roi: Roi | None = None,
     *,
@@ -72,7 +72,7 @@ def score_stream(
 
 
 def score_images(
-    scorer: Scorer,
+    scorer: FrameScorer,
     files: Iterable[Path],
     read: Callable[[Path], Frame],
     roi: Roi | None = None,

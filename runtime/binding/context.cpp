@@ -28,6 +28,13 @@ leaf_input input_of(const HeldFrame& held) {
   return input;
 }
 
+std::vector<leaf_input> inputs_of(const std::vector<HeldFrame>& all) {
+  std::vector<leaf_input> inputs;
+  inputs.reserve(all.size() + 1);  // no inputs are not NULL
+  for (const HeldFrame& held : all) inputs.push_back(input_of(held));
+  return inputs;
+}
+
 nb::tuple fields(const leaf_score& s) {
   nb::list faults;
   for (const double severity : s.faults) faults.append(severity);
@@ -118,16 +125,14 @@ std::vector<HeldFrame> Context::hold_all(nb::sequence inputs) const {
 
 void Context::prepare(nb::sequence frames) {
   const std::vector<HeldFrame> held = hold_all(frames);
-  std::vector<leaf_input> inputs;
-  for (const HeldFrame& frame : held) inputs.push_back(input_of(frame));
+  const std::vector<leaf_input> inputs = inputs_of(held);
   check(alone(
       [&] { return leaf_prepare(context_, inputs.data(), static_cast<int>(inputs.size())); }));
 }
 
 nb::list Context::score(nb::sequence frames) {
   const std::vector<HeldFrame> held = hold_all(frames);
-  std::vector<leaf_input> inputs;
-  for (const HeldFrame& frame : held) inputs.push_back(input_of(frame));
+  const std::vector<leaf_input> inputs = inputs_of(held);
   std::vector<leaf_score> scores(std::max<size_t>(inputs.size(), 1));
   // More than int holds is more than a batch too.
   const int count = static_cast<int>(std::min<size_t>(inputs.size(), LEAF_MAX_BATCH + 1));
@@ -189,9 +194,9 @@ nb::object Context::poll(int64_t timeout_ms) {
     if (has_score && score.error) error = exception_of(score.error, leaf_last_message());
     check(code);
     if (has_score) {
-      const auto flown = flying_.extract(score.ticket);
-      const nb::object tag = flown ? flown.mapped().tag : nb::none();
-      return nb::make_tuple(score.ticket, tag, fields(score), error);
+      auto flown = flying_.extract(score.ticket);
+      if (!flown) check(kClosed);  // by another thread, meanwhile
+      return nb::make_tuple(score.ticket, flown.mapped().tag, fields(score), error);
     }
     if (PyErr_CheckSignals()) throw nb::python_error();
     if (!forever && left <= kSliceMs) return nb::none();

@@ -1,5 +1,6 @@
 // leaf_edge._native, the part of leaf_edge/leaf.h: the class Context.
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 

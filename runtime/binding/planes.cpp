@@ -171,7 +171,7 @@ Array take(nb::handle source, int plane, const FrameShape& s, std::intptr_t stre
     refuse(plane, s, error.what());
   } catch (nb::python_error& error) {  // the producer's own refusal
     if (!error.matches(PyExc_Exception) || error.matches(PyExc_MemoryError)) throw;
-    refuse(plane, s, nb::cast<std::string>(nb::str(error.value())));
+    refuse(plane, s, nb::str(error.value()).c_str());
   }
 }
 
