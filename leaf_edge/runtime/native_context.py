@@ -110,7 +110,8 @@ class Info:
     reason_threshold: float
 
 
-class Stage(NamedTuple):
+@dataclass(frozen=True)
+class Stage:
     """Wall time of a stage, in nanoseconds, over `count` frames (batches, of inference)."""
 
     count: int

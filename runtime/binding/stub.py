@@ -16,10 +16,8 @@ STUB = Path(__file__).parents[2] / "leaf_edge" / "_native.pyi"
 
 def generate() -> str:
     """The stub of the installed module, in the house format."""
-    from nanobind.stubgen import StubGen
-
     module = importlib.import_module("leaf_edge._native")
-    generator = StubGen(module)
+    generator = importlib.import_module("nanobind.stubgen").StubGen(module)
     generator.put(module)
     text: str = "# Written by runtime/binding/stub.py.\n" + generator.get()
     for step in (("format",), ("check", "--fix", "--quiet"), ("format",)):

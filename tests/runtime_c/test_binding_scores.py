@@ -17,7 +17,7 @@ from binding_frames import noise_frame, open_context, untimed
 from leaf_edge.bundle import pack
 from leaf_edge.frames import ColorMatrix, ColorRange, Frame, PixelFormat, Roi
 from leaf_edge.runtime import native, scorer
-from leaf_edge.runtime.native_context import ArrayFrame
+from leaf_edge.runtime.native_context import ArrayFrame, Stage
 from leaf_edge.runtime.score_source import score_source
 from leaf_edge.runtime.stream import score_stream
 
@@ -105,7 +105,7 @@ def test_batches_of_any_cameras_score_as_single_frames_do(tiny_bundle: Path) -> 
         assert context.timings().views.count == 2 * len(frames)
         assert context.timings().inference.count == 2 * math.ceil(len(frames) / 7)
         context.reset_timings()
-        assert context.timings().views == (0, 0, 0, 0)
+        assert context.timings().views == Stage(0, 0, 0, 0)
 
 
 def test_submitted_frames_come_back_in_order_with_the_same_scores(tiny_bundle: Path) -> None:
