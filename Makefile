@@ -24,7 +24,7 @@ CXX_SOURCES := $(shell find runtime -name '*.cpp' -o -name '*.c' -o -name '*.h' 
 ONNXRUNTIME = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so*))
 NINJA = -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
 
-.PHONY: help demo test test-cpp test-python cross sanitize fuzz package lint bench format clean
+.PHONY: help demo test test-cpp test-python images cross sanitize fuzz package lint bench format clean
 help: ## this list
 	@echo "LEAF-Edge. Targets:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -36,7 +36,7 @@ demo: $(STAMPS)/demo ## make a clip with known faults, score it, gate it, show w
 
 test: test-cpp test-python ## every test: C++, Python, and NEON under qemu
 
-test-cpp: $(STAMPS)/dev
+test-cpp: $(STAMPS)/dev images
 	@echo "==> C++ tests: building in build/cpp, log in build/cpp.log"
 	@mkdir -p build
 	@$(BIN)/cmake -S . -B build/cpp $(NINJA) -DLEAF_TESTS=ON -DLEAF_PYTHON=OFF >build/cpp.log 2>&1 || \
@@ -49,6 +49,9 @@ test-python: $(STAMPS)/dev cross
 	@echo "==> Python tests: a process on each core, one thread in each"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	    $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+images: ## libpng and libjpeg for leaf-score, where they can be installed
+	@scripts/system_packages.sh images
 
 cross: ## the aarch64 compiler and qemu, where they can be installed
 	@scripts/system_packages.sh cross

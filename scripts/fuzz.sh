@@ -11,6 +11,7 @@ shift 2
 cd "$(dirname "$0")/.."
 build=${LEAF_BUILD:-build}
 jobs=${JOBS:-$(nproc)}
+scripts/system_packages.sh images
 
 clang=$(scripts/system_packages.sh fuzz)
 if [ -n "$clang" ]; then

@@ -13,6 +13,9 @@ folder=$build/package
 mkdir -p "$build"
 log=$build/package.log
 
+# libraries of another processor are the user's to find
+case "$*" in *CMAKE_TOOLCHAIN_FILE*) ;; *) scripts/system_packages.sh images ;; esac
+
 # pack GENERATOR [cmake options]: the folders change, the objects do not
 pack() {
   local generator=$1
@@ -29,5 +32,6 @@ if command -v dpkg-deb >/dev/null; then
   triple=$(sed -n 's/^set(CMAKE_CXX_LIBRARY_ARCHITECTURE "\(.*\)")$/\1/p' "$folder"/CMakeFiles/*/CMakeCXXCompiler.cmake)
   pack DEB -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_LIBDIR="lib${triple:+/$triple}" "$@"
 fi
+sed -n 's/^-- LEAF-Edge: \(tools read\)/\1/p; s/^-- LEAF-Edge: \(CUDA o\)/\1/p' "$log"
 "$bin/cmake" --build "$folder" --target core_size | grep -o 'core without engines.*'
 ls -l "$output"

@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 build=${LEAF_BUILD:-build}
 root=$PWD
 jobs=${JOBS:-$(nproc)}
+scripts/system_packages.sh images
 suppressions=$root/runtime/tests/sanitizers
 
 # g++'s ThreadSanitizer stops where addresses are more random than it knows; setarch switches that off

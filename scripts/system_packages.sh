@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Finds what the build needs from the system, and installs what is missing through apt-get.
 #   scripts/system_packages.sh build    Python >= 3.11 (venv, headers) and a C++ compiler; prints the Python
+#   scripts/system_packages.sh images   libpng and libjpeg with headers, with which leaf-score reads PNG and JPEG; never fails
 #   scripts/system_packages.sh cross    aarch64 compiler and qemu for the tests on Arm; never fails
 #   scripts/system_packages.sh fuzz     clang++ with libFuzzer; prints it, or nothing where there is none; never fails
 # Environment: PYTHON=path chooses the interpreter; APT=no installs nothing and only says what is missing.
@@ -36,6 +37,16 @@ python_packages() {
   else
     echo python3.11 python3.11-venv python3.11-dev
   fi
+}
+
+# Whether a program with the header $1 is compiled and linked with the library $2.
+can_link() {
+  local program result=0
+  program=$(mktemp)
+  printf '#include <stdio.h>\n#include <%s>\nint main() {}\n' "$1" |
+    "$(command -v "${CXX:-c++}" || command -v g++ || command -v clang++)" -x c++ - -o "$program" "-l$2" 2>/dev/null || result=1
+  rm -f "$program"
+  return $result
 }
 
 # A clang++ that links libFuzzer: its runtime is a package of its own on Debian.
@@ -117,6 +128,15 @@ case "${1:-}" in
       exit 1
     }
     ;;
+  images)
+    ask=no
+    missing=()
+    can_link png.h png || missing+=(libpng-dev)
+    can_link jpeglib.h jpeg || missing+=(libjpeg-dev)
+    if [ ${#missing[@]} -gt 0 ] && ! install "${missing[@]}"; then
+      say "going on without ${missing[*]}: leaf-score will not read these images, and says so"
+    fi
+    ;;
   cross)
     ask=no
     missing=()
@@ -138,7 +158,7 @@ case "${1:-}" in
     fi
     ;;
   *)
-    echo "usage: $0 build|cross|fuzz" >&2
+    echo "usage: $0 build|images|cross|fuzz" >&2
     exit 2
     ;;
 esac

@@ -13,11 +13,13 @@ file(CONFIGURE OUTPUT ${LEAF_VERSION_SCRIPT} CONTENT "LEAF_EDGE_@LEAF_API_MAJOR@
 };
 " @ONLY)
 
+# Never unloaded (nodelete): engines' libraries stay and know functions of this one, for their messages. In a
+# plugin the static library asks the same of what it is linked into; of a program it is nothing.
 add_library(leaf_edge SHARED $<TARGET_OBJECTS:leaf_core>)
 set_target_properties(leaf_edge PROPERTIES
   VERSION ${LEAF_API_MAJOR}.${LEAF_API_MINOR} SOVERSION ${LEAF_API_MAJOR}
   LINK_DEPENDS ${LEAF_VERSION_SCRIPT})
-target_link_options(leaf_edge PRIVATE -Wl,--version-script=${LEAF_VERSION_SCRIPT} -Wl,--gc-sections)
+target_link_options(leaf_edge PRIVATE -Wl,--version-script=${LEAF_VERSION_SCRIPT} -Wl,--gc-sections -Wl,-z,nodelete)
 
 add_library(leaf_edge_static STATIC $<TARGET_OBJECTS:leaf_core>)
 set_target_properties(leaf_edge_static PROPERTIES OUTPUT_NAME leaf_edge)
@@ -30,6 +32,7 @@ foreach(library leaf_edge leaf_edge_static)
 endforeach()
 target_link_libraries(leaf_edge PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
 target_link_libraries(leaf_edge_static INTERFACE Threads::Threads ${CMAKE_DL_LIBS})
+target_link_options(leaf_edge_static INTERFACE -Wl,-z,nodelete)
 
 install(TARGETS leaf_edge EXPORT LeafEdgeTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime NAMELINK_COMPONENT dev)
@@ -58,7 +61,7 @@ install(EXPORT LeafEdgeTargets NAMESPACE LeafEdge:: DESTINATION ${LEAF_CMAKE_DIR
 # is reckoned from where the file lies.
 file(RELATIVE_PATH LEAF_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 string(REGEX REPLACE "/$" "" LEAF_PC_PREFIX "${LEAF_PC_PREFIX}")
-set(LEAF_PC_LIBRARIES "-lstdc++ -lm -pthread -ldl")
+set(LEAF_PC_LIBRARIES "-lstdc++ -lm -pthread -ldl -Wl,-z,nodelete")
 set(LEAF_PC_LINK "-L\${libdir} -lleaf_edge")
 set(LEAF_PC_KIND "shared")
 configure_file(cmake/leaf_edge.pc.in leaf_edge.pc @ONLY)

@@ -33,15 +33,15 @@ set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_NAME leaf-edge-tools)
 set(CPACK_DEBIAN_TOOLS_PACKAGE_SECTION utils)
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
-    "${PROJECT_DESCRIPTION}: the shared library\n"
-    "Scores camera frames for quality, with an interval and the fault that explains a low score, and gates\n"
-    "the stream. ONNX Runtime or TensorRT, which run the network, are loaded at run time and not included.")
+"${PROJECT_DESCRIPTION}: the shared library
+Scores camera frames for quality, with an interval and the fault that explains a low score, and gates
+the stream. ONNX Runtime or TensorRT, which run the network, are loaded at run time and not included.")
 set(CPACK_COMPONENT_DEV_DESCRIPTION
-    "${PROJECT_DESCRIPTION}: headers and the static library\n"
-    "What a program in C or C++ is built with, for CMake and for pkg-config, and an example.")
+"${PROJECT_DESCRIPTION}: headers and the static library
+What a program in C or C++ is built with, for CMake and for pkg-config, and an example.")
 set(CPACK_COMPONENT_TOOLS_DESCRIPTION
-    "${PROJECT_DESCRIPTION}: leaf-score and leaf-info\n"
-    "Scores y4m, raw and image streams from the command line, and shows what a model bundle holds.")
+"${PROJECT_DESCRIPTION}: leaf-score and leaf-info
+Scores y4m, raw and image streams from the command line, and shows what a model bundle holds.")
 
 # Dependencies on the C and C++ libraries come from dpkg-shlibdeps, which a cross build cannot ask.
 find_program(LEAF_SHLIBDEPS dpkg-shlibdeps)

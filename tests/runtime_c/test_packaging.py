@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -114,6 +115,18 @@ def test_the_library_needs_nothing_but_the_language_s_own_libraries(libdir: Path
         "ld-linux-x86-64",
         "ld-linux-aarch64",
     }
+
+
+UNLOAD = """
+import ctypes, _ctypes, pathlib, sys
+for _ in range(2):
+    _ctypes.dlclose(ctypes.CDLL(sys.argv[1])._handle)
+sys.exit(pathlib.Path(sys.argv[1]).name not in pathlib.Path("/proc/self/maps").read_text())
+"""
+
+
+def test_the_library_stays_where_engines_know_its_functions(libdir: Path) -> None:
+    run([sys.executable, "-c", UNLOAD, (libdir / "libleaf_edge.so").resolve()])
 
 
 def test_every_header_is_installed_and_no_other(prefix: Path) -> None:
@@ -230,6 +243,7 @@ def test_the_debian_packages_state_what_they_are_and_need(built: Path, tmp_path:
         assert fields["Architecture"] == run([find("dpkg"), "--print-architecture"]).decode().strip()
         assert package.name == f"{fields['Package']}_0.1.0_{fields['Architecture']}.deb"
         assert fields["Description"].startswith("Real-time image quality")
+        assert ";" not in text and re.search(r"^ [A-Z].+\w$", text, flags=re.MULTILINE), text
     runtime = f"libleaf-edge{api_version('MAJOR')}"
     assert set(found) == {runtime, "libleaf-edge-dev", "leaf-edge-tools"}
 

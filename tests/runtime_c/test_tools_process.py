@@ -7,8 +7,10 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import time
+import zlib
 from pathlib import Path
 
 import cv2
@@ -85,6 +87,16 @@ def test_output_file_appears_whole(clip, tmp_path):
     )
 
 
+def stated_large(image: bytes) -> bytes:
+    """The same PNG or JPEG file with another size in its header, as if nothing were wrong."""
+    side = struct.pack(">H", 16384)
+    if image.startswith(b"\xff\xd8"):
+        at = image.index(b"\xff\xc0") + 5
+        return image[:at] + side * 2 + image[at + 4 :]
+    header = image[12:16] + (b"\0\0" + side) * 2 + image[24:29]
+    return image[:12] + header + struct.pack(">I", zlib.crc32(header)) + image[33:]
+
+
 def cases(folder: Path) -> list[tuple[list[str], str]]:
     """Sources that cannot be read, and what is said of them."""
     good = y4m("420jpeg", count=1)
@@ -111,6 +123,8 @@ def cases(folder: Path) -> list[tuple[list[str], str]]:
         "a.bmp": (b"BM" + bytes(60), "convert it to PNG"),
         "a.mp4": (b"\0\0\0 ftyp", "ffmpeg"),
         "unknown": (b"what is this?", "of no known kind"),
+        "room.png": (stated_large(png), "bytes cannot hold the 16384x16384 pixels"),
+        "room.jpg": (stated_large(jpeg), "bytes cannot hold the 16384x16384 pixels"),
         "short.png": (b"\x89PNG\r\n\x1a\n", "cut short in its header"),
     }
     found = []
@@ -254,7 +268,8 @@ def test_scores_of_a_live_pipe_come_at_once_and_ctrl_c_ends_it(queue, clip, tmp_
     process.stdin.close()
 
 
-def test_interrupted_run_leaves_the_output_as_it_was(clip, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_run_leaves_the_output_as_it_was(number, clip, tmp_path):
     out, pipe = tmp_path / "scores.csv", tmp_path / "pipe.y4m"
     out.write_text("before")
     os.mkfifo(pipe)
@@ -262,13 +277,14 @@ def test_interrupted_run_leaves_the_output_as_it_was(clip, tmp_path):
         [program("leaf-score"), MODEL, clip, pipe, "--output", out],
         stderr=subprocess.PIPE,
         env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # not as under nohup
     )
     part = tmp_path / "scores.csv.part"
     until = time.monotonic() + 60
     while not (part.exists() and len(part.read_bytes().splitlines()) == 5):
         assert time.monotonic() < until
         time.sleep(0.02)
-    process.terminate()  # while it waits for somebody to write to the pipe
+    process.send_signal(number)  # while it waits for somebody to write to the pipe
     assert process.wait(30) == ExitCode.INTERRUPTED
     assert out.read_text() == "before"
     assert not part.exists()
@@ -294,6 +310,48 @@ def test_full_disk_is_the_outputs_fault(clip):
     done = tool("leaf-score", MODEL, clip, "--csv", "--output", "/dev/full")
     assert done.returncode == ExitCode.OUTPUT
     assert "/dev/full: cannot be written: No space left on device" in done.stderr.decode()
+
+
+@pytest.mark.parametrize("arguments", [["leaf-info", str(MODEL)], ["leaf-score", "--help"]])
+def test_what_is_printed_to_a_full_disk_is_missed(arguments):
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    done = redirected(">/dev/full", *arguments)
+    assert done.returncode == ExitCode.OUTPUT
+    assert "standard output: cannot be written: No space left on device" in done.stderr.decode()
+
+
+def redirected(how: str, name: str, *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+    """Runs a tool with its streams changed by the shell."""
+    command = ["sh", "-c", f'exec "$@" {how}', "sh", program(name), *arguments]
+    return subprocess.run(command, capture_output=True, check=False, env=environment(), timeout=60)
+
+
+def test_streams_that_are_closed_are_not_taken_for_files(clip, tmp_path):
+    done = redirected("<&-", "leaf-score", MODEL, "-")
+    assert done.returncode == ExitCode.INPUT and b"-: cannot be read: Bad file descriptor" in done.stderr
+    done = redirected("<&- >&-", "leaf-score", MODEL, clip)
+    assert done.returncode == ExitCode.OUTPUT and b"standard output: cannot be written" in done.stderr
+    out = tmp_path / "scores.csv"
+    assert redirected("<&- >&- 2>&-", "leaf-score", MODEL, clip, "--output", out).returncode == 0
+    assert out.read_bytes().startswith(b"source,")
+    assert len(out.read_bytes().splitlines()) == 5
+
+
+def test_a_file_at_its_limit_is_the_outputs_fault(clip, tmp_path):
+    out = tmp_path / "scores.csv"
+    command = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", program("leaf-score"), MODEL, *[clip] * 4]
+    done = subprocess.run(
+        [*command, "--output", out], capture_output=True, check=False, env=environment(), timeout=60
+    )
+    assert done.returncode == ExitCode.OUTPUT and b"File too large" in done.stderr
+    assert not list(tmp_path.glob("scores*"))
+
+
+def test_messages_are_a_line_each_whatever_a_name_holds():
+    done = tool("leaf-score", MODEL, "no\nsuch\x1b[31m.png")
+    assert done.returncode == ExitCode.INPUT
+    assert b"skipped no\\x0asuch\\x1b[31m.png: no such file" in done.stderr.splitlines()[0]
 
 
 def test_what_leaf_info_tells(tmp_path):

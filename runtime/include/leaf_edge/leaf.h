@@ -40,7 +40,9 @@
  * do. No exception leaves the library, and nothing here ends the process.
  *
  * Threads. Contexts are independent. Functions on one context may be called from any thread, but
- * not from two at once, except where it says so below.
+ * not from two at once, except where it says so below. Callbacks return to the library: no
+ * exception and no longjmp may leave them. After fork a context is the parent's; the child opens
+ * its own.
  *
  * Memory. leaf_open allocates; leaf_prepare, or else the first frame of a new geometry (format,
  * size, region), allocates tables for it, and leaf_self_test for its own frames; scoring allocates

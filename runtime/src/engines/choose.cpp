@@ -30,8 +30,10 @@ int open_engine(EnginePtr* engine, const EngineRequest& request) {
     if (code == LEAF_ENGINE_NONE) break;
     const int error = open_code(engine, request, code);
     if (!error || error == -ENOMEM) return error;
-    log(settings.logger, LEAF_LOG_WARNING, "engine %s is skipped: %s: %s", leaf_engine_name(code),
-        leaf_error_name(error), last_message());
+    if (settings.engines[1] != LEAF_ENGINE_NONE) {  // of one alone the error says it all
+      log(settings.logger, LEAF_LOG_WARNING, "engine %s is skipped: %s: %s", leaf_engine_name(code),
+          leaf_error_name(error), last_message());
+    }
     if (!first_error) {
       first_error = error;
       snprintf(first_message, sizeof first_message, "%s", last_message());

@@ -1,9 +1,14 @@
 #include "common/errors.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <new>
 
+#include "common/text.h"
 #include "leaf_edge/leaf.h"
 #include "readers/byte_stream.h"
 #include "readers/source.h"
@@ -26,6 +31,24 @@ int exit_of(int code) {
   if (code == -EINVAL || code == -ENOTSUP) return kUsage;
   if (code <= LEAF_E_DEVICE_NO_DRIVER && code > LEAF_E_DEVICE_NO_DRIVER - 10) return kDevice;
   return code <= LEAF_E_BUNDLE_NOT_FOUND ? kBundle : kInternal;
+}
+
+// The number of a standard stream that came closed would go to the next file that is opened, and
+// what is meant for people would be written into it. What takes its place here fails where it is
+// used, as the closed one would.
+void hold_standard_streams() {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+    if (fcntl(stream, F_GETFD) >= 0 || errno != EBADF) continue;
+    // Numbers below are taken: the lowest free one, which open() gives, is this.
+    if (open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
+  }
+}
+
+// What was printed arrived, or the run failed.
+void finish_printing() {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return;
+  if (errno == EPIPE) throw PipeClosed();
+  throw OutputError(std::string("standard output: cannot be written: ") + strerror(errno));
 }
 
 }  // namespace
@@ -59,13 +82,16 @@ const char* exit_meaning(int code) {
   }
 }
 
-void say(const std::string& text) { fprintf(stderr, "%s: %s\n", tool, text.c_str()); }
+void say(const std::string& text) { fprintf(stderr, "%s: %s\n", tool, printable(text).c_str()); }
 
 int run_tool(const char* name, int (*body)(int argc, char** argv), int argc, char** argv) {
   tool = name;
+  hold_standard_streams();
   catch_signals();
   try {
-    return body(argc, argv);
+    const int code = body(argc, argv);
+    finish_printing();
+    return code;
   } catch (const UsageError& error) {
     say(error.what());
     fprintf(stderr, "%s --help shows the options\n", name);

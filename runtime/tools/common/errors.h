@@ -54,7 +54,7 @@ class LibraryError : public std::runtime_error {
 // Runs `body`, turning every exception into a line on standard error and an exit code.
 int run_tool(const char* name, int (*body)(int argc, char** argv), int argc, char** argv);
 
-// "NAME: text" on standard error.
+// "NAME: text" on standard error, a line whatever file names are in it.
 void say(const std::string& text);
 
 }  // namespace leaf_tools

@@ -42,7 +42,13 @@ void catch_signals() {
   action.sa_handler = on_signal;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction before = {};  // nohup has it ignored, and it stays so
+  if (sigaction(SIGHUP, nullptr, &before) == 0 && before.sa_handler == SIG_DFL) {
+    sigaction(SIGHUP, &action, nullptr);
+  }
+  // Errors of write() instead: a reader that went away, a file at its limit (ulimit -f).
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 bool interrupted() { return signalled; }

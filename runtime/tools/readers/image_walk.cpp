@@ -50,6 +50,16 @@ class Bytes {
   size_t size_;
 };
 
+// A header that lies must cost no memory: no picture of the stated size takes fewer bytes than
+// `least`. Sizes that are refused anyway are left to that.
+void check_room(const char* kind, uint64_t bytes, uint64_t least, const ImageHeader& header) {
+  const bool usual = header.width <= LEAF_MAX_DIMENSION && header.height <= LEAF_MAX_DIMENSION;
+  if (!usual || bytes >= least) return;
+  throw ImageFault(std::string(kind) + " file is damaged: " + number(bytes) +
+                   " bytes cannot hold the " + std::to_string(header.width) + "x" +
+                   std::to_string(header.height) + " pixels that it states");
+}
+
 // Whether entropy-coded data ends here: not a stuffed zero, a restart marker or fill.
 bool ends_scan(uint8_t marker) {
   return marker != 0 && marker != 0xff && !(marker >= 0xd0 && marker <= 0xd7);
@@ -63,7 +73,7 @@ bool is_frame_header(uint8_t marker) {
 ImageHeader walk_jpeg(const Bytes& data) {
   ImageHeader header;
   header.kind = ImageKind::kJpeg;
-  bool sized = false, oriented = false;
+  bool sized = false, oriented = false, huffman = false;
   int scans = 0;
   const size_t size = data.size();
   for (size_t at = 2;;) {
@@ -80,6 +90,10 @@ ImageHeader walk_jpeg(const Bytes& data) {
         throw ImageFault("JPEG file is damaged: it ends at byte " + number(at) +
                          " with no picture before");
       }
+      // A bit at least for each block of 8x8 samples, of which a component has a quarter of the
+      // picture's at least.
+      const auto pixels = static_cast<uint64_t>(int64_t{header.width} * header.height);
+      if (huffman) check_room("JPEG", size, pixels / (64 * 8 * 4), header);
       return header;
     }
     if (marker == 0xd8 || marker == 0x01 || (marker >= 0xd0 && marker <= 0xd7)) continue;
@@ -93,6 +107,7 @@ ImageHeader walk_jpeg(const Bytes& data) {
       header.height = static_cast<int32_t>(data.big16(at + 3));
       header.width = static_cast<int32_t>(data.big16(at + 5));
       sized = true;
+      huffman = marker < 0xc9;  // not arithmetic coding, which has no such bound
     }
     if (marker == 0xe1 && !oriented && length >= 8 && at + length <= size &&
         memcmp(data.from(at + 2), "Exif\0\0", 6) == 0) {
@@ -141,7 +156,12 @@ ImageHeader walk_png(const Bytes& data) {
   const uint32_t width = data.big32(16), height = data.big32(20);
   header.width = width > INT32_MAX ? INT32_MAX : static_cast<int32_t>(width);
   header.height = height > INT32_MAX ? INT32_MAX : static_cast<int32_t>(height);
+  const int depth = data[24], color = data[25];
+  const int samples = color == 2 ? 3 : color == 4 ? 2 : color == 6 ? 4 : 1;
+  const uint64_t row =
+      static_cast<uint64_t>(header.width) * static_cast<uint64_t>(samples * depth) / 8;
   bool pixels = false;
+  uint64_t packed = 0;
   const size_t size = data.size();
   for (size_t at = 8; at < size && size - at >= 12;) {
     const uint32_t length = data.big32(at);
@@ -154,11 +174,16 @@ ImageHeader walk_png(const Bytes& data) {
     if (at == 8 && memcmp(name, "IHDR", 4) != 0) {
       throw ImageFault("PNG file is damaged: expected chunk IHDR first, found " + chunk_name(name));
     }
-    pixels = pixels || memcmp(name, "IDAT", 4) == 0;
+    if (memcmp(name, "IDAT", 4) == 0) {
+      pixels = true;
+      packed += length;
+    }
     if (memcmp(name, "eXIf", 4) == 0) header.orientation = exif_orientation(name + 4, length);
     at += size_t{12} + length;
     if (memcmp(name, "IEND", 4) == 0) {
       if (!pixels) throw ImageFault("PNG file is damaged: it holds no pixels (chunk IDAT)");
+      // Deflate makes 258 bytes of two bits at best.
+      check_room("PNG", packed, row * static_cast<uint64_t>(header.height) / 1032, header);
       return header;
     }
   }
