@@ -52,7 +52,13 @@ def test_every_name_of_the_interface_that_is_used_is_declared() -> None:
     headers = "\n".join(path.read_text() for path in HEADERS.glob("*.h"))
     words = set(re.findall(r"\b(?:leaf_[a-z_]+[a-z]|LEAF_[A-Z_]+[A-Z])\b", TEXT))
     tools = {"leaf_edge", "leaf_edge_static", "leaf_bench"}
-    environment = {"LEAF_ONNXRUNTIME", "LEAF_TENSORRT", "LEAF_TESTS", "LEAF_CUDA"}
+    environment = {
+        "LEAF_ONNXRUNTIME",
+        "LEAF_TENSORRT",
+        "LEAF_TESTS",
+        "LEAF_CUDA",
+        "LEAF_TENSORRT_INCLUDE_DIR",
+    }
     unknown = {word for word in words - tools - environment if not re.search(rf"\b{word}\b", headers)}
     assert not unknown
 
