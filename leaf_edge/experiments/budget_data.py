@@ -84,7 +84,7 @@ def training_features(
 
 
 def simulated_labels(recipe: BudgetRecipe, method: Method, of: Photographs, seed: int) -> TeacherLabels:
-    """What a simulated teacher of this seed says of photographs and of informative pairs of them."""
+    """What a simulated teacher of this seed says of photographs and of pairs of them."""
     settings: dict[str, Any] = dict(recipe.teacher)
     config = SimulationConfig(seed=seed, honest=method.honest, **settings)
     teacher = fit(of.mos, of.look, of.keys, config)
@@ -95,7 +95,8 @@ def simulated_labels(recipe: BudgetRecipe, method: Method, of: Photographs, seed
         name: estimate(PointJudgment(tuple(map(float, p / p.sum())), float(r)))
         for name, p, r in zip(names, points.levels, points.reliability, strict=True)
     }
-    chosen = sample_pairs(names, judged, recipe.pairs_per_picture, seed=seed) if method.pairs else []
+    known = judged if recipe.pairing == "informative" else {}  # without estimates all pictures are alike
+    chosen = sample_pairs(names, known, recipe.pairs_per_picture, seed=seed) if method.pairs else []
     place = {name: i for i, name in enumerate(names)}
     pairs = np.array([[place[a], place[b]] for a, b in chosen], np.int64).reshape(-1, 2)
     a, b = pairs.T

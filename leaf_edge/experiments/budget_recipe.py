@@ -41,7 +41,8 @@ class BudgetRecipe:
     """data: rated photographs with a validation split. teacher: what the simulated teacher is like (fields of
     `SimulationConfig`). methods: of `METHODS`. rated: of `RATED`. budgets: shares of the ratings, 0 to 1.
     seeds: how many, from first_seed on (so that machines can share them); each draws another teacher, other
-    ratings and other batches. pairs_per_picture: of pair labels. variants, chains: augmented versions of
+    ratings and other batches. pairs_per_picture: of pair labels. pairing: which pairs, those whose outcome is
+    in doubt (as `leaf-edge label` asks for) or any. variants, chains: augmented versions of
     each picture and synthetic chains, all of which have their features computed once. terms: weights of the
     objective's terms; `reliability` is each method's. epochs, lr: of each
     distillation; the backbone stays as `start` has it.
@@ -58,6 +59,7 @@ class BudgetRecipe:
     seeds: int = 5
     first_seed: int = 1
     pairs_per_picture: int = 6
+    pairing: Literal["informative", "any"] = "informative"
     variants: int = 2
     chains: int = 320
     batch: BatchSizes = field(default_factory=lambda: BatchSizes(pictures=32, pairs=32, chains=2))

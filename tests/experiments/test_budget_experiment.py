@@ -19,9 +19,11 @@ import yaml
 
 from leaf_edge.cli.exit_codes import ExitCode
 from leaf_edge.cli.main import main
+from leaf_edge.datasets import biq2021
 from leaf_edge.experiments import budget as experiments
 from leaf_edge.experiments.budget import Experiment
-from leaf_edge.experiments.budget_recipe import BudgetRecipe
+from leaf_edge.experiments.budget_data import photographs, simulated_labels
+from leaf_edge.experiments.budget_recipe import METHODS, BudgetRecipe
 from leaf_edge.recipes import RecipeError, parse
 from leaf_edge.student import train
 from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
@@ -139,6 +141,17 @@ def test_rows_of_other_settings_are_never_mixed(
     with pytest.raises(RecipeError, match=f"other settings \\({next(iter(changes))}\\)"):
         Experiment(parse(recipe_of(data, start, **changes), BudgetRecipe), done)
     assert (done / "rows.jsonl").read_text() == before
+
+
+def test_informative_pairs_are_nearer_in_quality_than_any(data: Path, start: Path, done: Path) -> None:
+    apart = {}
+    for pairing in ("informative", "any"):
+        recipe = parse(recipe_of(data, start, pairing=pairing), BudgetRecipe)
+        shown = photographs(list(biq2021.load(data)), Student(TINY), done / "all.npz")
+        labels = simulated_labels(recipe, METHODS["joint"], shown, 1)
+        first, second = labels.quality[labels.pairs].T
+        apart[pairing] = float(np.abs(first - second).mean())
+    assert apart["informative"] < 0.8 * apart["any"]
 
 
 def test_students_from_elsewhere_are_measured_as_they_are_and_with_their_heads_tuned(
