@@ -18,17 +18,28 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from leaf_edge import _native
 from leaf_edge.contract import FAULTS
-from leaf_edge.frames.frame import ColorMatrix, ColorRange, FrameError, PixelFormat, Roi
+from leaf_edge.frames.frame import FrameError, Roi
+from leaf_edge.runtime.native_frame import ArrayFrame, FrameLike, NativeInput, native_input, native_inputs
 from leaf_edge.runtime.score import STAGE_DECIMALS, TIME_DECIMALS, Score, StageTimes
+
+__all__ = [
+    "ENGINES",
+    "ArrayFrame",
+    "Context",
+    "FrameLike",
+    "Info",
+    "Polled",
+    "Stage",
+    "Timings",
+]
 
 ENGINES = ("cpu", "cuda", "tensorrt")
 """Names of engines: ONNX Runtime on the CPU, ONNX Runtime's CUDA provider, TensorRT."""
 
-_NO_MATRIX = -1  # LEAF_NO_MATRIX
 _MOST_MS = (1 << 31) - 1
 _LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)  # by enum leaf_log_level
 _SIGNATURE = {None: 0, True: 1, False: -1}
@@ -36,53 +47,8 @@ _SIGNATURE = {None: 0, True: 1, False: -1}
 _log = logging.getLogger("leaf_edge.native")
 _open: weakref.WeakSet[_native.Context] = weakref.WeakSet()
 
-_Input: TypeAlias = tuple[Sequence[object], int, int, int, int, int, int, int, int, int]
 _Fields: TypeAlias = tuple[float, float, float, float, tuple[float, ...], int, int, int, int, int]
 _Capture: TypeAlias = tuple[int, float | None, str]
-
-
-class FrameLike(Protocol):
-    """What is read of a frame: `leaf_edge.Frame`, `ArrayFrame`, or a type of the program's own."""
-
-    @property
-    def planes(self) -> Sequence[Any]: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def format(self) -> PixelFormat: ...
-    @property
-    def range(self) -> ColorRange: ...
-    @property
-    def matrix(self) -> ColorMatrix | None: ...
-    @property
-    def time_s(self) -> float | None: ...
-    @property
-    def index(self) -> int: ...
-    @property
-    def source(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class ArrayFrame:
-    """As `leaf_edge.Frame`, of arrays of any library, in host memory or on a CUDA device.
-
-    planes: an array for each plane, with the buffer protocol or DLPack; [rows, samples of a row], or
-        [height, width, channels]; uint8, uint16 for P010. Samples of a row are adjacent, rows may be any
-        pitch apart. Nothing for `Context.prepare`, which needs the geometry alone.
-    The other fields are those of `Frame`. Nothing is checked here: `Context` does, when it gets the frame.
-    """
-
-    planes: tuple[Any, ...]
-    width: int
-    height: int
-    format: PixelFormat
-    range: ColorRange
-    matrix: ColorMatrix | None = None
-    time_s: float | None = None
-    index: int = 0
-    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -209,7 +175,7 @@ class Context:
         """Make the tables for the geometry of each frame, at most `batch`, so that its first score is as fast
         as the others. Pixels are not read. Raises as `score` does.
         """
-        self._native.prepare(_inputs(frames, rois))
+        self._native.prepare(native_inputs(frames, rois))
 
     def score(self, frame: FrameLike, roi: Roi | None = None, *, acquire_ms: float = 0.0) -> Score:
         """Score a frame, or the region `roi` of it (in luma pixels). The frame is read during the call only.
@@ -217,7 +183,7 @@ class Context:
         Raises `FrameError` for a frame that is not what it says, or that the engine cannot read where it is;
         `BundleError` where the engine fails; RuntimeError while frames are in flight.
         """
-        return _score(self._run([_input(frame, roi)])[0], _capture(frame), acquire_ms)
+        return _score(self._run([native_input(frame, roi)])[0], _capture(frame), acquire_ms)
 
     def score_batch(
         self, frames: Sequence[FrameLike], rois: Sequence[Roi | None] | None = None
@@ -226,7 +192,7 @@ class Context:
 
         `stages.inference_ms` of each is that of the whole batch. Raises as `score` does, then for all frames.
         """
-        fields = self._run(_inputs(frames, rois))
+        fields = self._run(native_inputs(frames, rois))
         return [_score(item, _capture(frame), 0.0) for item, frame in zip(fields, frames, strict=True)]
 
     def submit(self, frame: FrameLike, roi: Roi | None = None, *, camera: int = 0) -> int:
@@ -235,7 +201,7 @@ class Context:
         Its arrays are kept alive until `poll` gives the score; what is in them must stay as it is so long.
         Raises BlockingIOError where `queue` frames are in flight (drop this one), `FrameError` as `score`.
         """
-        given = _input(frame, roi)
+        given = native_input(frame, roi)
         try:
             return self._native.submit(given, (camera, _capture(frame)))
         except ValueError as error:
@@ -295,7 +261,7 @@ class Context:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _run(self, inputs: list[_Input]) -> list[_Fields]:
+    def _run(self, inputs: list[NativeInput]) -> list[_Fields]:
         try:
             return self._native.score(inputs)
         except ValueError as error:
@@ -310,36 +276,6 @@ def _close_all() -> None:
     """No worker is left to run while the interpreter and the engine's library go."""
     for context in list(_open):
         context.close()
-
-
-def _input(frame: FrameLike, roi: Roi | None) -> _Input:
-    matrix = frame.matrix
-    if roi is None:
-        x = y = width = height = 0
-    else:
-        x, y, width, height = roi
-        if width == 0 or height == 0:  # which would be the whole frame
-            raise FrameError(f"region of interest {width}x{height} at ({x}, {y}) is empty")
-    return (
-        frame.planes,
-        frame.width,
-        frame.height,
-        int(frame.format),
-        _NO_MATRIX if matrix is None else int(matrix),
-        int(frame.range),
-        x,
-        y,
-        width,
-        height,
-    )
-
-
-def _inputs(frames: Sequence[FrameLike], rois: Sequence[Roi | None] | None) -> list[_Input]:
-    if rois is None:
-        return [_input(frame, None) for frame in frames]
-    if len(rois) != len(frames):
-        raise FrameError(f"{len(rois)} regions for {len(frames)} frames; expected one for each")
-    return [_input(frame, roi) for frame, roi in zip(frames, rois, strict=True)]
 
 
 def _capture(frame: FrameLike) -> _Capture:
@@ -376,15 +312,3 @@ def _score(fields: _Fields, capture: _Capture, acquire_ms: float) -> Score:
             mapping_ms=_ms(mapping_ns),
         ),
     )
-
-
-__all__ = [
-    "ENGINES",
-    "ArrayFrame",
-    "Context",
-    "FrameLike",
-    "Info",
-    "Polled",
-    "Stage",
-    "Timings",
-]

@@ -130,7 +130,7 @@ def test_a_context_in_a_cycle_with_its_logger_is_collected(tiny_bundle: Path) ->
 
 
 def test_a_frame_in_flight_keeps_its_arrays_alive_until_its_score_is_taken(tiny_bundle: Path) -> None:
-    class Plane(np.ndarray):  # type: ignore[type-arg]
+    class Plane(np.ndarray):
         """An array that can be referred to weakly."""
 
     wanted = scorer.load(tiny_bundle)
@@ -317,7 +317,7 @@ def test_a_logger_that_fails_does_not_fail_the_call(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Angry(logging.Logger):
-        def log(self, *arguments: object, **more: object) -> None:  # type: ignore[override]
+        def log(self, *arguments: object, **more: object) -> None:
             raise RuntimeError("no room for logs")
 
     seen: list[Any] = []

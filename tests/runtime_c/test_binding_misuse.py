@@ -237,9 +237,9 @@ def test_a_full_queue_is_load_and_a_closed_one_is_misuse(tiny_bundle: Path) -> N
         with pytest.raises(BlockingIOError, match="1 frames are in flight") as caught:
             context.submit(frame)
         assert caught.value.errno == errno.EAGAIN
-        for call in (context.self_test, lambda: context.prepare([frame]), lambda: context.score(frame)):
+        for busy in (context.self_test, lambda: context.prepare([frame]), lambda: context.score(frame)):
             with pytest.raises(RuntimeError, match="in flight"):
-                call()
+                busy()
         assert context.poll(5) is not None and context.poll() is None
         for timeout in (0, 0.001):
             with pytest.raises(TimeoutError, match="no score came in"):

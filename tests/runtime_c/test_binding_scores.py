@@ -26,7 +26,7 @@ SIZES = [(97, 61), (1, 1), (640, 1), (1, 333), (224, 224), (449, 127)]
 
 def every_kind() -> list[Frame]:
     """Frames of each format with each matrix and range that it has, in changing odd sizes and pitches."""
-    frames = []
+    frames: list[Frame] = []
     for fmt in PixelFormat:
         matrices: list[ColorMatrix | None] = list(ColorMatrix) if fmt.is_yuv else [None]
         for number, (matrix, range) in enumerate(product(matrices, ColorRange)):

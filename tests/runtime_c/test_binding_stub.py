@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import os
 import re
 import shutil
 import subprocess
@@ -66,6 +67,40 @@ def test_every_name_of_the_module_has_types() -> None:
         if name:
             found = {item for item in vars(getattr(_native, name)) if not item.startswith("_")}
             assert members - {"__init__"} == found
+
+
+USER = """
+from leaf_edge import _native
+from leaf_edge.frames import Frame
+from leaf_edge.runtime import native
+from leaf_edge.runtime.native_context import Context, Polled
+from leaf_edge.runtime.stream import score_stream
+
+def use(frame: Frame, path: str) -> float:
+    with Context(path, engines="tensorrt,cpu", queue=2) as context:
+        context.submit(frame)
+        done: Polled | None = context.poll(1.0)
+        fields = _native.Context(b"", engines=["cpu"]).poll(1)
+        number: int = "" if fields is None else fields[0]
+    for _, score in score_stream(native.load(), [frame]):
+        return score.mos
+    return 0.0 if done is None or done.score is None else done.score.mos + number
+"""
+
+
+@pytest.mark.slow
+def test_a_program_with_types_is_checked_by_mypy_and_only_its_mistake_is_found(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="needs mypy (leaf-edge[dev])")
+    package = tmp_path / "view" / "leaf_edge"  # the package as it is installed
+    package.mkdir(parents=True)
+    for entry in [*(ROOT / "leaf_edge").iterdir(), ROOT / "export", ROOT / "calibration"]:
+        (package / entry.name).symlink_to(entry)
+    (tmp_path / "user.py").write_text(USER)
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "user.py"]
+    environment = os.environ | {"MYPYPATH": str(package.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    errors = [line for line in done.stdout.splitlines() if "error:" in line]
+    assert len(errors) == 1 and errors[0].startswith("user.py:13:") and "str | int" in errors[0], done.stdout
 
 
 def test_the_document_names_what_there_is() -> None:
