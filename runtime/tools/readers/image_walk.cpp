@@ -1,54 +1,13 @@
 #include "readers/image_walk.h"
 
 #include <array>
-#include <cstdio>
 #include <cstring>
 
 #include "leaf_edge/views.h"
+#include "readers/image_bytes.h"
 
 namespace leaf_tools {
 namespace {
-
-std::string number(uint64_t value) { return std::to_string(value); }
-
-std::string hex(uint8_t byte) {
-  char text[8];
-  snprintf(text, sizeof text, "%#04x", byte);
-  return text;
-}
-
-// The bytes of a file; a read behind its end is an ImageFault.
-class Bytes {
- public:
-  Bytes(const char* kind, const uint8_t* data, size_t size)
-      : kind_(kind), data_(data), size_(size) {}
-
-  size_t size() const { return size_; }
-  uint8_t operator[](size_t at) const {
-    need(at, 1);
-    return data_[at];
-  }
-  uint32_t big16(size_t at) const {
-    need(at, 2);
-    return uint32_t{data_[at]} << 8 | data_[at + 1];
-  }
-  uint32_t big32(size_t at) const {
-    need(at, 4);
-    return big16(at) << 16 | big16(at + 2);
-  }
-  const uint8_t* from(size_t at) const { return data_ + at; }
-
- private:
-  void need(size_t at, size_t count) const {
-    if (at <= size_ && size_ - at >= count) return;
-    throw ImageFault(std::string(kind_) + " file is cut short in its header, after " +
-                     number(size_) + " bytes");
-  }
-
-  const char* kind_;
-  const uint8_t* data_;
-  size_t size_;
-};
 
 // A header that lies must cost no memory: no picture of the stated size takes fewer bytes than
 // `least`. Sizes that are refused anyway are left to that.
@@ -294,28 +253,6 @@ ImageHeader walk_image(const uint8_t* data, size_t size) {
                      std::to_string(header.height) + " pixels; expected 1 to 16384 a side");
   }
   return header;
-}
-
-int exif_orientation(const uint8_t* data, size_t size) {
-  if (size < 8) return 1;
-  const bool little = memcmp(data, "II*\0", 4) == 0;
-  if (!little && memcmp(data, "MM\0*", 4) != 0) return 1;
-  const auto word = [&](size_t at) {
-    return little ? data[at] | uint32_t{data[at + 1]} << 8 : uint32_t{data[at]} << 8 | data[at + 1];
-  };
-  const uint64_t offset =
-      little ? word(4) | uint64_t{word(6)} << 16 : uint64_t{word(4)} << 16 | word(6);
-  if (offset + 2 > size) return 1;
-  const auto at = static_cast<size_t>(offset);
-  const uint32_t entries = word(at);
-  for (uint32_t entry = 0; entry < entries; ++entry) {
-    const size_t start = at + 2 + size_t{12} * entry;
-    if (start + 12 > size) break;
-    if (word(start) != 0x0112) continue;
-    const uint32_t value = word(start + 8);
-    return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
-  }
-  return 1;
 }
 
 }  // namespace leaf_tools
