@@ -8,7 +8,8 @@
 
 namespace leaf_tools {
 
-// Ctrl-C, SIGTERM and SIGHUP, also while a read waits for a pipe. One call for a program, before it reads.
+// Ctrl-C, SIGTERM and SIGHUP, also while a read waits for a pipe. One call for a program, before it
+// reads.
 void catch_signals();
 bool interrupted();
 
