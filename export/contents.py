@@ -43,7 +43,7 @@ def write(
         f"{sum(p.numel() for p in student.parameters()) / 1e6:.2f} million weights, INT8."
     )
     contents["card.md"] = card(about, report, size).encode()
-    figures = {**about.figures, "export": report.to_dict()}
+    figures = {**about.figures, "export": report.for_manifest()}
     manifest = Manifest(
         name=report.name,
         version=about.version,

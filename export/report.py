@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from leaf_edge.calibration.frames import FramesReport
@@ -92,6 +93,12 @@ class BuildReport:
             },
             "worst": [{**asdict(w), "change": w.change} for w in self.worst],
         }
+
+    def for_manifest(self) -> dict[str, Any]:
+        """`to_dict` with the files' own names in place of their paths: where frames lie on the machine that
+        exported is nobody's business, and the same export in another folder is the same bundle."""
+        record = self.to_dict()
+        return {**record, "worst": [{**w, "name": PurePath(w["name"]).name} for w in record["worst"]]}
 
 
 class RefusedError(ValueError):

@@ -13,7 +13,7 @@ elif [ "$status" != 0 ]; then
   exit 1
 fi
 view=$root/build/typecheck # made by scripts/typecheck.sh, whose cache this shares: only what knows TensorRT is new
-[ -d "$view/leaf_edge" ] || "$root/scripts/typecheck.sh" "$python"
+[ -d "$view/leaf_edge" ] || "$root/scripts/typecheck.sh" "$python" >&2
 cd "$view"
 modules=$(grep -lrE '^ *import tensorrt\b' leaf_edge/export/ leaf_edge/runtime/ --include='*.py' | sort)
 for stubs in "$root"/build/stubs/[0-9]*; do

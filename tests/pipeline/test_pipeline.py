@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,8 @@ def quick_export(monkeypatch: pytest.MonkeyPatch) -> None:
             shutil.copytree(source, folder)
 
         class Report:
+            engines: Mapping[str, str] = {}
+
             def to_dict(self) -> dict[str, Any]:
                 return {}
 
