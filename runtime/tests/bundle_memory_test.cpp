@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <new>
@@ -129,15 +130,15 @@ int main() {
   const long in_folder = run_out_everywhere(
       [&](leaf::Bundle* bundle) { return leaf::load_bundle(*bundle, folder.c_str(), {}); });
 
-  char path[] = "/tmp/leaf_bundle_XXXXXX";
-  const int handle = mkstemp(path);
+  std::string path = std::filesystem::temp_directory_path() / "leaf_bundle_XXXXXX";
+  const int handle = mkstemp(path.data());
   const std::string tar = make_tar(folder);
   FILE* const file = handle < 0 ? nullptr : fdopen(handle, "wb");
   CHECK(file && !tar.empty() && fwrite(tar.data(), 1, tar.size(), file) == tar.size());
   CHECK(file && fclose(file) == 0);
   const long in_tar = run_out_everywhere(
-      [&](leaf::Bundle* bundle) { return leaf::load_bundle(*bundle, path, {}); });
-  remove(path);
+      [&](leaf::Bundle* bundle) { return leaf::load_bundle(*bundle, path.c_str(), {}); });
+  remove(path.c_str());
 
   // A manifest with escapes, which are unescaped into memory of their own.
   std::ifstream stream(folder + "/manifest.json", std::ios::binary);

@@ -60,8 +60,8 @@ void write_file(const fs::path& path, const char* text) {
 class Trial {
  public:
   Trial() {
-    char name[] = "/tmp/leaf_swap_XXXXXX";
-    root_ = mkdtemp(name) ? name : "";
+    std::string name = fs::temp_directory_path() / "leaf_swap_XXXXXX";
+    root_ = mkdtemp(name.data()) ? name : "";
     CHECK(!root_.empty());
     fs::copy(fs::path(LEAF_FIXTURES) / "schema2.leaf", bundle(), fs::copy_options::recursive);
     fs::create_directories(root_ / "outside" / "golden");
