@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "errors.h"
+#include "unlocked.h"
 
 namespace nb = nanobind;
 
@@ -50,7 +51,7 @@ nb::tuple fields(const leaf_stage& stage) {
 
 template <class Work>
 int Context::alone(Work&& work) {
-  const nb::gil_scoped_release release;
+  const Unlocked unlocked;
   const std::shared_lock<std::shared_mutex> open(open_);
   if (closed_) return kClosed;
   ++want_alone_;
@@ -61,7 +62,7 @@ int Context::alone(Work&& work) {
 
 template <class Work>
 int Context::any_time(Work&& work) {
-  const nb::gil_scoped_release release;
+  const Unlocked unlocked;
   const std::shared_lock<std::shared_mutex> open(open_);
   return closed_ ? kClosed : work();
 }
@@ -72,7 +73,7 @@ Context::Context(const nb::bytes& path, leaf_settings settings, nb::object logge
   settings.logger = lines_.logger();
   int error;
   {
-    const nb::gil_scoped_release release;
+    const Unlocked unlocked;
     error = leaf_open(&context_, path.c_str(), &settings);
     if (!error) leaf_get_info(context_, &info_);
   }
@@ -154,7 +155,7 @@ uint64_t Context::submit(nb::handle frame, nb::object tag) {
     std::shared_lock<std::shared_mutex> open(open_, std::defer_lock);
     std::unique_lock<std::mutex> turn(submits_, std::defer_lock);
     {
-      const nb::gil_scoped_release release;
+      const Unlocked unlocked;
       open.lock();
       turn.lock();
     }
@@ -260,11 +261,13 @@ void Context::clear() {
 }
 
 void Context::close() {
-  closed_ = true;  // calls that wait for their turn are refused
+  if (gone_) return;  // also where a thread sleeps for ever with a lock (unlocked.h)
+  closed_ = true;     // calls that wait for their turn are refused
   {
-    const nb::gil_scoped_release release;
+    const Unlocked unlocked;
     const std::unique_lock<std::shared_mutex> open(open_);
     leaf_close(std::exchange(context_, nullptr));
+    gone_ = true;
   }
   std::exchange(flying_, {}).clear();  // no worker reads the frames any more
   lines_.deliver(logger_);

@@ -67,6 +67,7 @@ class Context {
   std::intptr_t stream_;
   leaf_info info_ = {};
   std::atomic<bool> closed_{false};
+  std::atomic<bool> gone_{false};  // and context_ with it
 
   // leaf.h allows one thread at a time, but for one in leaf_submit beside one in leaf_poll.
   std::shared_mutex open_;  // shared by every call; leaf_close has it alone

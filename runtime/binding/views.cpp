@@ -12,6 +12,7 @@
 
 #include "isa.h"
 #include "planes.h"
+#include "unlocked.h"
 
 namespace nb = nanobind;
 using nb::literals::operator""_a;
@@ -56,7 +57,7 @@ class ViewContext {
     }
     int error;
     {
-      nb::gil_scoped_release release;
+      const leaf_binding::Unlocked unlocked;
       error = leaf_views_run(views_, &held.frame, out.data());
     }
     if (error == -ENOMEM) throw std::bad_alloc();

@@ -89,8 +89,8 @@ def test_the_scores_move_towards_the_ratings(rated: Path, tmp_path: Path) -> Non
         scorer = load(model)
         return np.array([scorer.score(read_image(rated / row[0])).mos for row in rows]) - mos
 
-    assert np.abs(errors("leaf-s")).mean() > 0.4
-    assert np.abs(errors(output)).mean() < 0.15
+    before, after = (np.abs(errors(model)).mean() for model in ("leaf-s", output))
+    assert after < 0.15 and after < before / 2
 
 
 def test_it_is_deterministic_and_keeps_a_history(rated: Path, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_it_is_deterministic_and_keeps_a_history(rated: Path, tmp_path: Path) ->
     assert main(again) == 0
     notes = load_bundle(tmp_path / "c.leaf").manifest.training.figures["recalibrated"]
     assert [note["from"]["name"] for note in notes] == ["leaf-s", "cam"]
-    assert notes[0]["held_out_rmse"]["keep"] > 0.4 and notes[1]["held_out_rmse"]["keep"] < 0.1
+    assert notes[0]["held_out_rmse"]["keep"] > 0.25 and notes[1]["held_out_rmse"]["keep"] < 0.1
 
 
 def test_it_needs_neither_torch_nor_scipy(rated: Path, tmp_path: Path) -> None:

@@ -81,11 +81,16 @@ def test_thousands_of_calls_leave_nothing_behind(kind: str, tiny_bundle: Path) -
         }
         counts = [sys.getrefcount(item) for item in (plane, frame, frame.planes, out)]
         work[kind]()
-        resident = resident_bytes()
-        assert bytes_left(work[kind], CALLS[kind]) < 4000
-        while context.in_flight:
-            context.poll()
-        assert resident_bytes() - resident < 4 << 20
+        grown = []
+        for _ in range(3):  # a leak grows every time; heaps that other tests left settle
+            resident = resident_bytes()
+            assert bytes_left(work[kind], CALLS[kind]) < 4000
+            while context.in_flight:
+                context.poll()
+            grown.append(resident_bytes() - resident)
+            if grown[-1] < 4 << 20:
+                break
+        assert grown[-1] < 4 << 20, grown
         found = [sys.getrefcount(item) for item in (plane, frame, frame.planes, out)]
         assert found == counts
 
@@ -349,7 +354,7 @@ threading.Thread(target=forever, args=[False], daemon=True).start()
 kept = [context]; kept.append(kept)
 print("end")
 """
-    for _ in range(3):
+    for _ in range(6):
         command = [sys.executable, "-X", "faulthandler", "-c", code]
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
