@@ -2,10 +2,10 @@
 // Python's.
 //   score_pipe BUNDLE BATCH <frames >scores
 //   score_pipe --codes
-// A frame is as for views_pipe. BATCH frames are scored at once, the last ones as many as are left;
-// with a BATCH below 0 they fly, up to that many. A line of output is the frame's mos, mos_lo,
-// mos_hi, raw and faults to 17 digits, and the reason's name. With --codes a line is a code, its
-// name and its remedy, separated by tabs.
+// A frame is as in piped_frame.h. BATCH frames are scored at once, the last ones as many as are
+// left; with a BATCH below 0 they fly, up to that many. A line of output is the frame's mos,
+// mos_lo, mos_hi, raw and faults to 17 digits, and the reason's name. With --codes a line is a
+// code, its name and its remedy, separated by tabs.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,10 +13,9 @@
 #include <vector>
 
 #include "leaf_edge/leaf.h"
+#include "piped_frame.h"
 
 namespace {
-
-bool read_exactly(void* to, size_t bytes) { return fread(to, 1, bytes, stdin) == bytes; }
 
 int fail(const char* what) {
   fprintf(stderr, "score_pipe: %s; %s\n", what, leaf_last_message());
@@ -28,30 +27,9 @@ struct Frame {
   std::vector<uint8_t> plane[3];
 };
 
-// 1 for a frame, 0 at the end, below 0 for one that is cut short or wrong.
 int read_frame(Frame& f) {
-  int32_t head[12];
-  if (!read_exactly(head, sizeof head)) return 0;
   leaf_default_input(&f.input);
-  leaf_frame& frame = f.input.frame;
-  frame.width = head[0];
-  frame.height = head[1];
-  frame.format = head[2];
-  frame.matrix = head[3];
-  frame.range = head[4];
-  frame.roi = {head[5], head[6], head[7], head[8]};
-  for (int p = 0; p < leaf_plane_count(frame.format); ++p) {
-    int32_t rows = 0, row_bytes = 0;
-    frame.pitch[p] = head[9 + p];
-    if (leaf_plane_size(frame.format, p, frame.width, frame.height, &rows, &row_bytes) ||
-        frame.pitch[p] < row_bytes) {
-      return -1;
-    }
-    f.plane[p].resize(static_cast<size_t>(frame.pitch[p]) * static_cast<size_t>(rows));
-    if (!read_exactly(f.plane[p].data(), f.plane[p].size())) return -1;
-    frame.plane[p] = f.plane[p].data();
-  }
-  return 1;
+  return leaf_test::read_frame(f.input.frame, f.plane);
 }
 
 void print(const leaf_score& score) {

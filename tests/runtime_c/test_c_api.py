@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers_build import ROOT, build_cpp, onnxruntime_library, run
+from helpers_frames import packed
 from numpy.typing import NDArray
 
 import leaf_edge
@@ -76,21 +77,6 @@ def cases() -> list[tuple[Frame, Roi | None]]:
     ):
         found.append((make_frame(fmt, width, height, ColorMatrix.BT2020, ColorRange.FULL, 5), None))
     return found
-
-
-def packed(frame: Frame, roi: Roi | None) -> bytes:
-    """One frame as runtime/tests/score_pipe.cpp reads it."""
-    matrix = -1 if frame.matrix is None else int(frame.matrix)
-    pitches = [p.strides[0] for p in frame.planes] + [0] * (3 - len(frame.planes))
-    head = [frame.width, frame.height, int(frame.format), matrix, int(frame.range)]
-    data = np.array([*head, *(roi or (0, 0, 0, 0)), *pitches], "<i4").tobytes()
-    for plane in frame.planes:
-        rows, pitch = plane.shape[0], plane.strides[0]
-        padded = np.full((rows, pitch), 0x5A, np.uint8)
-        row = np.ascontiguousarray(plane).view(np.uint8).reshape(rows, -1)
-        padded[:, : row.shape[1]] = row
-        data += padded.tobytes()
-    return data
 
 
 def parsed(line: str) -> Score:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers_build import ROOT, build, find, run
+from helpers_frames import packed
 from views_inputs import CONTENT, make_frame
 
 from leaf_edge.frames import ColorMatrix, ColorRange, Frame, PixelFormat, Roi
@@ -110,18 +111,3 @@ def arm_cases() -> list[tuple[Frame, Roi | None]]:
     ):
         cases.append((make_frame(fmt, width, height, "extremes", range_=ColorRange.FULL), None))
     return cases
-
-
-def packed(frame: Frame, roi: Roi | None) -> bytes:
-    """One frame as runtime/tests/views_pipe.cpp reads it."""
-    matrix = -1 if frame.matrix is None else int(frame.matrix)
-    pitches = [p.strides[0] for p in frame.planes] + [0] * (3 - len(frame.planes))
-    head = [frame.width, frame.height, int(frame.format), matrix, int(frame.range)]
-    data = np.array([*head, *(roi or (0, 0, 0, 0)), *pitches], "<i4").tobytes()
-    for plane in frame.planes:
-        rows, pitch = plane.shape[0], plane.strides[0]
-        padded = np.full((rows, pitch), 0xA5, np.uint8)
-        row = np.ascontiguousarray(plane).view(np.uint8).reshape(rows, -1)
-        padded[:, : row.shape[1]] = row
-        data += padded.tobytes()
-    return data
