@@ -137,7 +137,12 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
 
 
 def _check_or_create(connection: sqlite3.Connection, path: Path) -> None:
-    application, version, tables = _identity(connection)
+    connection.execute("BEGIN")  # one moment of the file: another process may be making the store
+    try:
+        application, version, tables = _identity(connection)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")  # it only read
     if application != APPLICATION_ID and tables:
         raise StoreError(f"{path} is an SQLite database of another program, not a label store")
     if version > SCHEMA_VERSION:

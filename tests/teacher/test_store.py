@@ -6,7 +6,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -180,6 +182,22 @@ print(new)
     assert sum(counts) == 60  # each label was new to one of them
     with LabelStore(path, create=False) as store:
         assert len(store.points()) == 60
+
+
+def test_a_store_that_another_is_just_making_is_never_taken_for_a_strange_file(tmp_path):
+    threads = 6
+    together = threading.Barrier(threads)
+
+    def open_each(_: int) -> int:
+        opened = 0
+        for n in range(30):
+            together.wait(timeout=20)
+            LabelStore(tmp_path / f"{n}.sqlite").close()
+            opened += 1
+        return opened
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert list(pool.map(open_each, range(threads))) == [30] * threads
 
 
 def test_a_transaction_that_fails_leaves_nothing(store):
