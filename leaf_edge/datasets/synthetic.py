@@ -20,8 +20,9 @@ CHAIN = 4
 _SECOND_FAULT = 0.25  # share of chains that carry another, constant fault
 _CLEAN_START = 0.6  # share of chains that begin with the unchanged picture
 # Severities are denser at the weak end, where the order is hardest to see: power of a uniform draw. People
-# take a little more light for better, which ratings teach; these chains always set it against the clean one.
-_WEAK_END = {"over_exposure": 2.5}
+# take a little more light for better and a little less for a mood, which ratings teach; these chains always
+# set it against the clean one.
+_WEAK_END = {"over_exposure": 2.5, "under_exposure": 2.5}
 
 # In a camera light is blurred and scattered, then exposed, then read, then processed.
 _ORDER = (

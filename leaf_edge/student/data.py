@@ -31,6 +31,9 @@ CLEAN_MOS = 3.9
 # it has to see three times as many chains of it.
 _CHAIN_FAULTS = (*FAULTS, "over_exposure", "over_exposure")
 
+EMPHASIS = 4
+"""Chains that a fault under emphasis has beside its own, for each that another fault has."""
+
 _CHROMA_420 = 0.3  # share of pictures that pass through 4:2:0 limited range, as a camera stream does
 
 
@@ -96,9 +99,12 @@ class ChainViews(NamedTuple):
     faults: NDArray[np.float32]
 
 
-def chain_views(image: Image, number: int, rng: np.random.Generator) -> ChainViews:
-    """A chain of a clean picture; the fault goes round with `number`."""
-    fault = _CHAIN_FAULTS[number % len(_CHAIN_FAULTS)]
+def chain_views(
+    image: Image, number: int, rng: np.random.Generator, emphasis: Sequence[str] = ()
+) -> ChainViews:
+    """A chain of a clean picture; the fault goes round with `number`, those of `emphasis` more often."""
+    faults = _CHAIN_FAULTS + tuple(emphasis) * EMPHASIS
+    fault = faults[number % len(faults)]
     chain = make_chain(crop(image, rng, 0.75, 1.8), fault, rng)
     # the same patches and flip along the chain: only the fault differs
     seed = int(rng.integers(1 << 31))
@@ -119,12 +125,20 @@ class Batches:
     """Batches of a training run; see the module.
 
     samples: rated photographs (the training side). rated, chains, unlabelled: how many of each in a batch.
+    emphasis: faults with more chains (see `EMPHASIS`).
     """
 
     def __init__(
-        self, samples: Sequence[Sample], rated: int, chains: int, seed: int, unlabelled: int = 0
+        self,
+        samples: Sequence[Sample],
+        rated: int,
+        chains: int,
+        seed: int,
+        unlabelled: int = 0,
+        emphasis: Sequence[str] = (),
     ) -> None:
         self.samples = list(samples)
+        self.emphasis = tuple(emphasis)
         self.rated, self.chains, self.unlabelled, self.seed = rated, chains, unlabelled, seed
         self.clean = [s.path for s in samples if s.mos >= CLEAN_MOS]
         if len(self.samples) < rated or (chains and not self.clean):
@@ -144,7 +158,7 @@ class Batches:
         severity, faults = [], []
         for k in range(self.chains):
             image = read_rgb(self.clean[rng.integers(len(self.clean))])
-            chain = chain_views(image, step * self.chains + k, rng)
+            chain = chain_views(image, step * self.chains + k, rng, self.emphasis)
             views += list(chain.views)
             severity.append(chain.severity)
             faults.append(chain.faults)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leaf_edge.contract import mos_to_unit
+from leaf_edge.contract import FAULTS, mos_to_unit
 from leaf_edge.datasets.biq2021 import Sample
 from leaf_edge.evaluation.metrics import Agreement, agreement
 from leaf_edge.student import distil, losses
@@ -41,6 +41,7 @@ class TrainConfig:
     size: of `SIZES`. views: both, global or fragments. epochs: over the rated photographs.
     rated, chains, unlabelled: photographs, synthetic chains, and pictures that only a teacher judges,
     in a batch. lr, head_lr: of backbone and heads, cosine to zero after `warmup` steps.
+    emphasis: faults, between commas, that get more chains than the rest (see `data.EMPHASIS`).
     ema: decay of the averaged weights, which are the result.
     frozen_blocks: blocks that keep their initial weights, with the stem (0: none, stem trained).
     patience: epochs without a better validation SRCC before the run stops.
@@ -52,6 +53,7 @@ class TrainConfig:
     rated: int = 16
     chains: int = 2
     unlabelled: int = 0
+    emphasis: str = ""
     lr: float = 2e-4
     head_lr: float = 1e-3
     weight_decay: float = 0.02
@@ -67,6 +69,14 @@ class TrainConfig:
         none_below_0 = (self.chains, self.unlabelled, self.warmup)
         if min(self.epochs, self.rated - 1, self.patience) < 1 or min(none_below_0) < 0:
             raise ValueError(f"settings out of range: {self}")
+        if unknown := set(self.emphasised()) - set(FAULTS):
+            raise ValueError(
+                f"emphasis names {', '.join(sorted(unknown))}; expected between commas: {', '.join(FAULTS)}"
+            )
+
+    def emphasised(self) -> tuple[str, ...]:
+        """The faults of `emphasis`."""
+        return tuple(name.strip() for name in self.emphasis.split(",") if name.strip())
 
     def student(self) -> StudentConfig:
         """The network that this run trains."""
@@ -195,7 +205,7 @@ def run_training(
         raise ValueError("unlabelled pictures need a teacher to judge them")
     train = [s for s in samples if s.split == "train"]
     held_out = [s for s in samples if s.split == "val"]
-    batches = Batches(train, config.rated, config.chains, config.seed, config.unlabelled)
+    batches = Batches(train, config.rated, config.chains, config.seed, config.unlabelled, config.emphasised())
     board = Teachers([load_checkpoint(path) for path in teachers]) if teachers else None
     first = load_checkpoint(start) if start is not None else board.first if board is not None else None
     cut = first is not None and imagenet is None and not (folder / "last.pt").exists()

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from leaf_edge.cli.main import main
+from leaf_edge.contract import FAULTS
 from leaf_edge.datasets import biq2021
 from leaf_edge.student import run as running
 from leaf_edge.student import train as training
@@ -188,6 +189,23 @@ def test_unlabelled_pictures_are_the_teachers_alone(data: Path, tmp_path: Path) 
     assert after["teacher_mos"] != pytest.approx(before["teacher_mos"], rel=1e-4)
     with pytest.raises(ValueError, match="need a teacher"):
         run_training(TrainConfig(unlabelled=4), train, tmp_path / "none")
+
+
+def test_faults_under_emphasis_have_more_chains(data: Path) -> None:
+    train = [s for s in biq2021.load(data) if s.split == "train"]
+
+    def shares(steps: int, emphasis: tuple[str, ...] = ()) -> dict[str, float]:
+        batches = Batches(train, 4, 3, seed=1, emphasis=emphasis)
+        labels = np.stack([batches.at(n).faults.reshape(3, 4, -1) for n in range(steps)])
+        grows = np.ptp(labels, axis=2) > 0  # the constant fault of a chain does not
+        return dict(zip(FAULTS, grows.mean(axis=(0, 1)), strict=True))
+
+    plain, more = shares(10), shares(6, ("under_exposure", "noise"))
+    assert min(plain.values()) > 0 and min(more.values()) > 0  # no fault is left out
+    assert more["under_exposure"] == 5 * more["defocus"] == more["noise"]
+    assert TrainConfig(emphasis=" noise, banding,").emphasised() == ("noise", "banding")
+    with pytest.raises(ValueError, match="emphasis names sharpness; expected between commas: defocus, "):
+        TrainConfig(emphasis="noise,sharpness")
 
 
 def test_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
