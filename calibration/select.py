@@ -24,7 +24,7 @@ from leaf_edge.calibration.finetune import outputs
 from leaf_edge.calibration.interval import fit_interval
 from leaf_edge.calibration.judge import Candidate, Judged, Verdict, grouped_folds, judge
 from leaf_edge.calibration.strategies import CalibrateOptions, RatedPicture, Told, Work
-from leaf_edge.calibration.whole import StoreLabels
+from leaf_edge.calibration.whole import Settled, StoreLabels
 from leaf_edge.student.network import Student
 
 __all__ = ["CalibrateOptions", "Calibration", "RatedPicture", "calibrate_student", "check_on"]
@@ -34,7 +34,7 @@ __all__ = ["CalibrateOptions", "Calibration", "RatedPicture", "calibrate_student
 class Calibration:
     """The result. strategy: with its setting, as in the table. verdicts: cross-validation, and then the
     comparison with `whole` where it was tried. coverage: held out, by subset. order: share of chain
-    neighbours in order."""
+    neighbours in order. settled: of the whole fine-tune that was tried."""
 
     student: Student
     strategy: str
@@ -46,6 +46,7 @@ class Calibration:
     order: dict[str, float]
     labels: int
     not_tried: str = ""
+    settled: Settled | None = None
 
     @property
     def why(self) -> str:
@@ -67,7 +68,7 @@ class Calibration:
             "interval": self.interval.to_json(),
             "coverage": [row.to_json() for row in self.coverage],
             "order_kept": self.order,
-            "options": asdict(options),
+            "options": asdict(options) | ({"whole": asdict(self.settled)} if self.settled else {}),
             "seed": options.seed,
         }
 
@@ -139,6 +140,7 @@ def _result(
         work.order,
         len(work.samples),
         work.why_not_whole,
+        work.settled,
     )
 
 

@@ -28,7 +28,7 @@ from leaf_edge.calibration.finetune import (
 )
 from leaf_edge.calibration.interval import FLOOR
 from leaf_edge.calibration.judge import Candidate, grouped_folds
-from leaf_edge.calibration.whole import StoreLabels, WholeSettings, finetune_whole, unfit
+from leaf_edge.calibration.whole import Settled, StoreLabels, WholeSettings, finetune_whole, unfit
 from leaf_edge.student.network import Student
 from leaf_edge.student.train import mos_to_unit_array
 
@@ -115,6 +115,7 @@ class Work:
         self.clean = [paths[i] for i in best]
         self.order: dict[str, float] = {}
         self.why_not_whole = ""
+        self.settled: Settled | None = None
         self._chains: Chains | None = None
 
     def _chain_set(self, student: Student, count: int, seed: int) -> Chains:
@@ -176,13 +177,15 @@ class Work:
             return None
         rest = np.setdiff1d(np.arange(len(self.samples)), held_out)
         start = aligned(self.student, outputs(self.student, self.features[rest])[0], self.unit[rest])
+        self.settled = settings.for_ratings(len(rest))
+        steps = self.settled.steps
         tuned = finetune_whole(
             start,
             [self.samples[i] for i in rest],
             settings,
             self.folder / "whole",
             labels,
-            lambda done: self.told("whole", done, settings.steps),
+            lambda done: self.told("whole", done, steps),
         )
         paths = [self.samples[i].path for i in held_out]
         raw, spread = outputs(tuned, features_of(tuned, paths, self.cache))

@@ -31,6 +31,9 @@ from leaf_edge.student.distil import Teachers
 from leaf_edge.student.network import Student, save_checkpoint
 
 LEAST_LABELS = 100
+FEW = 500
+"""Ratings up to which a whole fine-tune stays near its start."""
+
 _SAVE_EVERY = 50
 
 
@@ -48,24 +51,65 @@ class WholeSettings:
     """steps: of AdamW, cosine after `warmup`. rated, chains, judged: pictures with MOS, synthetic chains,
     pictures with teacher's labels in a batch. lr, head_lr: of backbone and heads. ema: decay of the averaged
     weights, which are the result. frozen_blocks: blocks that keep their weights, with the stem. anchor:
-    weight of the terms that keep the student near what it said."""
+    weight of the terms that keep the student near what it said.
 
-    steps: int = 300
+    None: by the number of ratings, as `for_ratings` has it."""
+
+    steps: int | None = None
     rated: int = 16
     chains: int = 2
     judged: int = 8
-    lr: float = 5e-5
-    head_lr: float = 2e-4
+    lr: float | None = None
+    head_lr: float | None = None
     weight_decay: float = 0.02
     warmup: int = 20
-    ema: float = 0.98
+    ema: float | None = None
     frozen_blocks: int = 6
-    anchor: float = 0.3
+    anchor: float | None = None
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.rated - 1, self.judged) < 1 or min(self.chains, self.warmup) < 0:
+        steps = 1 if self.steps is None else self.steps
+        if min(steps, self.rated - 1, self.judged) < 1 or min(self.chains, self.warmup) < 0:
             raise ValueError(f"settings out of range: {self}")
+
+    def for_ratings(self, count: int) -> Settled:
+        """These settings for `count` ratings.
+
+        A few hundred are soon learnt by heart: 300 small steps near the start. More carry more: five passes,
+        steps that grow with the root of the count up to four times, an anchor that weighs as `FEW` ratings.
+        """
+        steps = max(300, math.ceil(5 * count / self.rated)) if self.steps is None else self.steps
+        lr = 5e-5 * min(max(1.0, (count / FEW) ** 0.5), 4.0) if self.lr is None else self.lr
+        return Settled(
+            steps=steps,
+            lr=lr,
+            head_lr=4 * lr if self.head_lr is None else self.head_lr,
+            ema=max(0.5, 1 - 6 / steps) if self.ema is None else self.ema,
+            anchor=0.3 * min(1.0, FEW / count) if self.anchor is None else self.anchor,
+            **{name: getattr(self, name) for name in _FIXED},
+        )
+
+
+_FIXED = ("rated", "chains", "judged", "weight_decay", "warmup", "frozen_blocks", "seed")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """`WholeSettings` with nothing left open."""
+
+    steps: int
+    rated: int
+    chains: int
+    judged: int
+    lr: float
+    head_lr: float
+    weight_decay: float
+    warmup: int
+    ema: float
+    frozen_blocks: int
+    anchor: float
+    seed: int
 
 
 class StoreLabels:
@@ -122,9 +166,10 @@ def finetune_whole(
     folder: holds `last.pt` to go on from; a run of other settings, pictures or weights there is begun anew.
     Raises ValueError where the samples do not carry it (`unfit`), RuntimeError where the loss is not finite.
     """
-    rated = min(settings.rated, len(samples))
-    batches = Batches(samples, rated, settings.chains, settings.seed)  # type: ignore[arg-type]
-    key = _key(student, samples, settings, labels)
+    settled = settings.for_ratings(len(samples))
+    rated = min(settled.rated, len(samples))
+    batches = Batches(samples, rated, settled.chains, settled.seed)  # type: ignore[arg-type]
+    key = _key(student, samples, settled, labels)
     start = Teachers([copy.deepcopy(student)])
     new = copy.deepcopy(student).channels_last()
     for p in new.parameters():
@@ -133,9 +178,9 @@ def finetune_whole(
     body = [p for n, p in named if n.split(".")[0] not in HEADS]
     head = [p for n, p in named if n.split(".")[0] in HEADS]
     optimizer = torch.optim.AdamW(
-        [{"params": body, "peak": settings.lr}, {"params": head, "peak": settings.head_lr}],
-        lr=settings.lr,
-        weight_decay=settings.weight_decay,
+        [{"params": body, "peak": settled.lr}, {"params": head, "peak": settled.head_lr}],
+        lr=settled.lr,
+        weight_decay=settled.weight_decay,
     )
     average = [p.detach().clone() for p in new.parameters()]
     first = 0
@@ -146,9 +191,9 @@ def finetune_whole(
             optimizer.load_state_dict(data["optimizer"])
             average, first = list(data["average"]), int(data["step"])
     folder.mkdir(parents=True, exist_ok=True)
-    for step, batch in zip(range(first, settings.steps), batches.stream(first, settings.steps), strict=True):
-        _step(new, start, optimizer, average, batch, labels, settings, step)
-        if (step + 1) % _SAVE_EVERY == 0 or step + 1 == settings.steps:
+    for step, batch in zip(range(first, settled.steps), batches.stream(first, settled.steps), strict=True):
+        _step(new, start, optimizer, average, batch, labels, settled, step)
+        if (step + 1) % _SAVE_EVERY == 0 or step + 1 == settled.steps:
             state = {"optimizer": optimizer.state_dict(), "average": average, "step": step + 1, "key": key}
             save_checkpoint(folder / "last.pt", new, **state)
         told(step + 1)
@@ -165,7 +210,7 @@ def _step(
     average: list[Tensor],
     batch: Batch,
     labels: StoreLabels | None,
-    settings: WholeSettings,
+    settings: Settled,
     step: int,
 ) -> None:
     warm = min(1.0, (step + 1) / max(settings.warmup, 1))
@@ -204,9 +249,7 @@ def _step(
         torch._foreach_lerp_(average, list(new.parameters()), 1 - decay)
 
 
-def _key(
-    student: Student, samples: Sequence[Sample], settings: WholeSettings, labels: StoreLabels | None
-) -> str:
+def _key(student: Student, samples: Sequence[Sample], settings: Settled, labels: StoreLabels | None) -> str:
     told: dict[str, Any] = {
         "student": fingerprint(student),
         "settings": asdict(settings),

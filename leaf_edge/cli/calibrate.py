@@ -76,7 +76,9 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--store", type=Path, help="label store: the teacher's labels anchor the whole fine-tune"
     )
-    parser.add_argument("--steps", type=int, help="of the whole fine-tune (default: 300)")
+    parser.add_argument(
+        "--steps", type=int, help="of the whole fine-tune (default: by the ratings, 300 or more)"
+    )
     parser.add_argument("--folds", type=int, default=5, help="of the cross-validation (default: %(default)s)")
     parser.add_argument("--coverage", type=float, default=0.9, help="of the interval (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of everything random (default: %(default)s)")
