@@ -61,7 +61,12 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
         "starts from the first one's channels",
     )
     parser.add_argument(
-        "--start", type=Path, help="checkpoint to begin from, of this size or larger (a larger one is cut)"
+        "--start",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="checkpoint to begin from, of this size or larger (a larger one is cut); of several the mean of "
+        "their weights",
     )
     parser.add_argument("--threads", type=int, help="of torch (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")

@@ -8,6 +8,7 @@ arXiv 1905.11946, table 1, without squeeze-and-excitation and with ReLU6), with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -255,3 +256,24 @@ def load_checkpoint(path: str | Path) -> Student:
     student = Student(StudentConfig(**data["config"]))
     student.load_state_dict(data["state"])
     return student.eval()
+
+
+def load_mean(paths: Sequence[str | Path]) -> Student:
+    """The mean of the weights of checkpoints, in float32: a uniform model soup (Wortsman et al., ICML 2022,
+    arXiv 2203.05482). Worth it for runs that went on from the same weights.
+
+    Raises ValueError for none, and for students of different shapes.
+    """
+    if not paths:
+        raise ValueError("the mean of no checkpoint; expected at least one")
+    students = [load_checkpoint(path) for path in paths]
+    for path, other in zip(paths, students, strict=True):
+        if other.config != students[0].config:
+            raise ValueError(
+                f"{path} has {other.config}, {paths[0]} has {students[0].config}: only students of one shape "
+                "have a mean"
+            )
+    states = [student.state_dict() for student in students]
+    mean = {name: torch.stack([s[name].float() for s in states]).mean(0) for name in states[0]}
+    students[0].load_state_dict(mean)
+    return students[0]

@@ -19,7 +19,7 @@ from leaf_edge.student.data import Batch, Batches, read_rgb, views_of
 from leaf_edge.student.distil import Taught, Teachers
 from leaf_edge.student.group import Group
 from leaf_edge.student.initial import load_imagenet
-from leaf_edge.student.network import Prediction, Student, StudentConfig, load_checkpoint
+from leaf_edge.student.network import Prediction, Student, StudentConfig, load_checkpoint, load_mean
 from leaf_edge.student.run import Part, Progress, Run, Schedule
 from leaf_edge.student.shrink import shrink_from
 
@@ -191,15 +191,15 @@ def run_training(
     *,
     imagenet: Path | None = None,
     teachers: Sequence[Path] = (),
-    start: Path | None = None,
+    start: Sequence[Path] = (),
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> Agreement:
     """Trains `config` on the training side of `samples`; results in `folder` (see `Run`).
 
     imagenet: safetensors with MobileNetV2's weights. start: a checkpoint to begin from, of this size or
-    larger. teachers: checkpoints of students to distil; without `imagenet` and `start` the run starts from
-    the first one's channels. Returns the best validation agreement. Raises ValueError where unlabelled
-    pictures have no teacher.
+    larger, or several: the mean of their weights. teachers: checkpoints of students to distil; without
+    `imagenet` and `start` the run starts from the first one's channels. Returns the best validation
+    agreement. Raises ValueError where unlabelled pictures have no teacher.
     """
     if config.unlabelled and not teachers:
         raise ValueError("unlabelled pictures need a teacher to judge them")
@@ -207,7 +207,7 @@ def run_training(
     held_out = [s for s in samples if s.split == "val"]
     batches = Batches(train, config.rated, config.chains, config.seed, config.unlabelled, config.emphasised())
     board = Teachers([load_checkpoint(path) for path in teachers]) if teachers else None
-    first = load_checkpoint(start) if start is not None else board.first if board is not None else None
+    first = load_mean(start) if start else board.first if board is not None else None
     cut = first is not None and imagenet is None and not (folder / "last.pt").exists()
     views = batches.views(SHRINK_PICTURES) if cut else None
     student = initial_student(config, imagenet, first if cut else None, views)

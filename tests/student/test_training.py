@@ -18,7 +18,7 @@ from leaf_edge.student import train as training
 from leaf_edge.student.data import Batch, Batches
 from leaf_edge.student.distil import Teachers
 from leaf_edge.student.group import Group
-from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
+from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, load_mean, save_checkpoint
 from leaf_edge.student.run import Run
 from leaf_edge.student.train import Photographs, TrainConfig, Validation, initial_student, run_training
 
@@ -154,10 +154,29 @@ def test_a_small_student_is_distilled_from_a_large_one(data: Path, tmp_path: Pat
 def test_a_run_can_begin_from_any_checkpoint(data: Path, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "start.pt", Student(CONFIG.student()))
     config = TrainConfig(**{**CONFIG.__dict__, "epochs": 1, "lr": 1e-9, "head_lr": 1e-9})
-    run_training(config, biq2021.load(data), tmp_path / "run", start=tmp_path / "start.pt")
+    run_training(config, biq2021.load(data), tmp_path / "run", start=[tmp_path / "start.pt"])
     before, after = load_checkpoint(tmp_path / "start.pt"), load_checkpoint(tmp_path / "run" / "best.pt")
     for p, q in zip(before.parameters(), after.parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=1e-6, rtol=0)
+
+
+def test_a_run_can_begin_from_the_mean_of_several(data: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.pt", tmp_path / "b.pt"]
+    for path in paths:
+        save_checkpoint(path, Student(CONFIG.student()))
+    mean, a, b = load_mean(paths), *map(load_checkpoint, paths)
+    for m, p, q in zip(mean.parameters(), a.parameters(), b.parameters(), strict=True):
+        torch.testing.assert_close(m, (p + q) / 2)
+    config = TrainConfig(**{**CONFIG.__dict__, "epochs": 1, "lr": 1e-9, "head_lr": 1e-9})
+    run_training(config, biq2021.load(data), tmp_path / "run", start=paths)
+    after = load_checkpoint(tmp_path / "run" / "best.pt")
+    for m, p in zip(mean.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(m, p, atol=1e-6, rtol=0)
+    save_checkpoint(tmp_path / "c.pt", Student(StudentConfig(0.25, 1.5, 16, 16)))
+    with pytest.raises(ValueError, match="only students of one shape have a mean"):
+        load_mean([*paths, tmp_path / "c.pt"])
+    with pytest.raises(ValueError, match="at least one"):
+        load_mean([])
 
 
 def test_several_teachers_teach_their_mean() -> None:
