@@ -34,11 +34,23 @@ def test_sanitizers_are_chosen_by_name(tmp_path: Path, wanted: str, flags: str |
     assert set(re.findall(r"-fsanitize=\S+", commands)) == ({flags} if flags else set())
 
 
-def test_a_sanitizer_that_is_not_known_is_refused(tmp_path: Path) -> None:
-    command = [find("cmake"), "-S", ROOT, "-B", tmp_path, "-DLEAF_SANITIZE=addres", "-DLEAF_CUDA=OFF"]
+def refusal(folder: Path, option: str) -> str:
+    """What CMake says where it refuses to configure with `option`."""
+    command = [find("cmake"), "-S", ROOT, "-B", folder, option, "-DLEAF_CUDA=OFF"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "LEAF_SANITIZE is 'addres': give address, undefined, thread" in " ".join(done.stderr.split())
+    return " ".join(done.stderr.split())
+
+
+def test_a_sanitizer_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "-DLEAF_SANITIZE=addres")
+    assert "LEAF_SANITIZE is 'addres': give address, undefined, thread" in said
+
+
+def test_a_compiler_that_is_too_old_is_told_before_it_compiles(tmp_path: Path) -> None:
+    # <charconv> is taken for included already: what GCC 9 has of it lacks the same function
+    said = refusal(tmp_path, "-DCMAKE_CXX_FLAGS=-D_GLIBCXX_CHARCONV=1")
+    assert "has no std::from_chars of double: take GCC 11 or later, as on JetPack 6" in said
 
 
 @pytest.fixture(scope="module")
