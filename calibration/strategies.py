@@ -60,8 +60,8 @@ class RatedPicture(Protocol):
 @dataclass(frozen=True)
 class CalibrateOptions:
     """strategies: of `STRATEGIES`, those that may be taken. folds: of the cross-validation. coverage, floor:
-    of the interval. chains: synthetic ones for the head, and half as many to check the order on. head_steps:
-    of AdamW."""
+    of the interval. chains: synthetic ones for the head, and twice as many others to check the order on (3
+    neighbours in each). head_steps: of AdamW."""
 
     strategies: tuple[str, ...] = ("map", "head")
     folds: int = 5
@@ -144,7 +144,7 @@ class Work:
 
     def heads(self) -> list[Candidate]:
         """A candidate for each strength, the one that moves least first; held out in every fold."""
-        check = self._chain_set(self.student, self.options.chains // 2, self.options.seed + 1)
+        check = self._chain_set(self.student, 2 * self.options.chains, self.options.seed + 1)
         start = self.order["start"] = ordered(self.student, check)
         n, found, done = len(self.samples), [], 0
         for strength in STRENGTHS:
@@ -189,7 +189,7 @@ class Work:
         )
         paths = [self.samples[i].path for i in held_out]
         raw, spread = outputs(tuned, features_of(tuned, paths, self.cache))
-        count, seed = self.options.chains // 2, self.options.seed + 1
+        count, seed = 2 * self.options.chains, self.options.seed + 1
         if "start" not in self.order:
             self.order["start"] = ordered(self.student, self._chain_set(self.student, count, seed))
         self.order["whole"] = ordered(tuned, self._chain_set(tuned, count, seed))
