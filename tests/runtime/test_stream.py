@@ -33,7 +33,7 @@ def decoders() -> list[threading.Thread]:
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while decoders() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert decoders() == []
@@ -149,7 +149,7 @@ def test_a_result_does_not_wait_for_the_next_frame_and_a_close_not_for_a_source_
     start = time.monotonic()
     assert next(stream)[1].frame == 0
     stream.close()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 15
     assert not release.is_set()
     release.set()
 
@@ -187,7 +187,7 @@ def test_images_fail_at_the_first_error_if_asked(scorer: Scorer) -> None:
 def test_images_are_read_in_several_threads_with_a_bounded_look_ahead(scorer: Scorer) -> None:
     threads: set[int] = set()
     started: list[int] = []
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=30)
 
     def slow(path: Path) -> Frame:
         number = int(path.stem)

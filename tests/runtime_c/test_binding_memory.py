@@ -275,9 +275,9 @@ def test_a_score_is_had_while_another_thread_waits_for_a_frame(tiny_bundle: Path
         time.sleep(0.1)
         begun = time.monotonic()
         context.score(flat_frame(3))
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 15
         context.close()
-        thread.join(5)
+        thread.join(15)
         assert ended == ["the context is closed"]
 
 
