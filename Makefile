@@ -24,7 +24,7 @@ CXX_SOURCES := $(shell find runtime -name '*.cpp' -o -name '*.c' -o -name '*.h' 
 ONNXRUNTIME = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so*))
 NINJA = -G Ninja -DCMAKE_MAKE_PROGRAM="$(CURDIR)/$(BIN)/ninja"
 
-.PHONY: help demo test test-cpp test-python images cross sanitize fuzz package lint bench format clean
+.PHONY: help demo test test-cpp test-python images cross sanitize fuzz gpu package lint bench format clean
 help: ## this list
 	@echo "LEAF-Edge. Targets:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ sanitize: $(STAMPS)/dev ## the C++ tests with AddressSanitizer and UndefinedBeha
 
 fuzz: $(STAMPS)/tools ## each fuzz target for FUZZ_SECONDS=60, with libFuzzer where clang is or can be installed
 	@JOBS=$(JOBS) scripts/fuzz.sh $(BIN) $(FUZZ_SECONDS)
+
+gpu: ## with an NVIDIA device: the CUDA kernels built, checked, sanitized and measured, in out/gpu
+	@python3 scripts/gpu_report.py
 
 package: $(STAMPS)/tools ## the C library as .tar.gz and .deb, in out/packages
 	@scripts/package.sh $(BIN) out/packages
