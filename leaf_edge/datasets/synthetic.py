@@ -23,6 +23,7 @@ _CLEAN_START = 0.6  # share of chains that begin with the unchanged picture
 # take a little more light for better and a little less for a mood, which ratings teach; these chains always
 # set it against the clean one.
 _WEAK_END = {"over_exposure": 2.5, "under_exposure": 2.5}
+_WHOLE_RANGE = 0.35  # share of those that are even over all severities: white all over is worse yet
 
 # In a camera light is blurred and scattered, then exposed, then read, then processed.
 _ORDER = (
@@ -61,7 +62,10 @@ def apply_faults(image: Image, severities: dict[str, float], seed: int) -> Image
 
 def make_chain(image: Image, fault: str, rng: np.random.Generator) -> Chain:
     """CHAIN versions of `image` (uint8 [height, width, 3], clean) with growing `fault`."""
-    severity = np.sort(rng.uniform(size=CHAIN) ** _WEAK_END.get(fault, 1.5))
+    power = _WEAK_END.get(fault, 1.5)
+    if fault in _WEAK_END and rng.random() < _WHOLE_RANGE:
+        power = 1.0
+    severity = np.sort(rng.uniform(size=CHAIN) ** power)
     if rng.random() < _CLEAN_START or fault in _WEAK_END:
         severity[0] = 0.0
     constant: dict[str, float] = {}
