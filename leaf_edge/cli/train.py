@@ -28,7 +28,7 @@ _HELP = {
     "rated": "rated photographs in a batch",
     "chains": "synthetic chains of 4 pictures in a batch",
     "unlabelled": "pictures in a batch that only the teacher judges: windows, faults, blends",
-    "emphasis": "faults, between commas, that get more chains than the rest",
+    "emphasis": "faults, between commas, that get more chains than the rest; one may be named twice",
     "lr": "peak learning rate of the backbone",
     "head_lr": "peak learning rate of the heads",
     "weight_decay": "AdamW's",

@@ -41,7 +41,8 @@ class TrainConfig:
     size: of `SIZES`. views: both, global or fragments. epochs: over the rated photographs.
     rated, chains, unlabelled: photographs, synthetic chains, and pictures that only a teacher judges,
     in a batch. lr, head_lr: of backbone and heads, cosine to zero after `warmup` steps.
-    emphasis: faults, between commas, that get more chains than the rest (see `data.EMPHASIS`).
+    emphasis: faults, between commas, that get more chains than the rest (see `data.EMPHASIS`); a
+    fault may be named twice.
     ema: decay of the averaged weights, which are the result.
     frozen_blocks: blocks that keep their initial weights, with the stem (0: none, stem trained).
     patience: epochs without a better validation SRCC before the run stops.
