@@ -22,7 +22,6 @@ from leaf_edge.extras import require
 
 if TYPE_CHECKING:
     from leaf_edge.calibration.select import CalibrateOptions, RatedPicture
-    from leaf_edge.student.network import Student
 
 _EXAMPLES = """\
   leaf-edge calibrate runs/distilled/best.pt --data ratings.csv --output runs/calibrated
@@ -97,13 +96,13 @@ def run(args: argparse.Namespace) -> int:
     from leaf_edge.calibration.select import calibrate_student, check_on
     from leaf_edge.calibration.whole import StoreLabels
     from leaf_edge.cli.calibrate_table import print_report
-    from leaf_edge.student.network import save_checkpoint
+    from leaf_edge.student.network import load_checkpoint, save_checkpoint
 
     options = _options(args)
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        student = _student(args.model)
+        student = load_checkpoint(args.model)
         rated, check, what = _rated(args)
         labels = StoreLabels(args.store) if args.store else None
         try:
@@ -141,18 +140,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_report(args.output, report)
     return ExitCode.OK
-
-
-def _student(path: Path) -> Student:
-    from leaf_edge.student.network import load_checkpoint
-
-    try:
-        return load_checkpoint(path)
-    except OSError:
-        raise
-    except Exception as error:  # torch's errors for a broken file have no common base
-        text = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(f"{path} is not a checkpoint of a student: {text[0]}") from None
 
 
 def _options(args: argparse.Namespace) -> CalibrateOptions:

@@ -82,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from leaf_edge.datasets import biq2021
+    from leaf_edge.student.network import CheckpointError
     from leaf_edge.student.run import Progress as Step
     from leaf_edge.student.train import TrainConfig, run_training
 
@@ -119,15 +120,19 @@ def run(args: argparse.Namespace) -> int:
                 task, completed=step.step, total=step.steps, epoch=step.epoch, loss=step.loss, srcc=srcc
             )
 
-        best = run_training(
-            config,
-            samples,
-            args.output,
-            imagenet=args.imagenet,
-            teachers=args.teacher,
-            start=args.start,
-            on_step=on_step,
-        )
+        try:
+            best = run_training(
+                config,
+                samples,
+                args.output,
+                imagenet=args.imagenet,
+                teachers=args.teacher,
+                start=args.start,
+                on_step=on_step,
+            )
+        except CheckpointError as error:
+            print(f"leaf-edge: {error}", file=sys.stderr)
+            return ExitCode.INPUT
     checkpoint = args.output / "best.pt"
     if args.json:
         json.dump({"checkpoint": str(checkpoint), "validation": best._asdict()}, sys.stdout)

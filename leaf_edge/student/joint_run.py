@@ -27,7 +27,7 @@ from leaf_edge.student.joint_pictures import (
     pooled,
 )
 from leaf_edge.student.joint_recipe import DistillRecipe, Terms
-from leaf_edge.student.network import Student, StudentConfig, load_checkpoint
+from leaf_edge.student.network import CheckpointError, Student, StudentConfig, load_checkpoint
 from leaf_edge.student.run import Progress, Run
 from leaf_edge.student.shrink import shrink_from
 from leaf_edge.student.teacher_labels import TeacherLabels, from_store
@@ -111,11 +111,8 @@ def trained_student(path: Path) -> Student:
     """A student that a recipe names. Raises `RecipeError` for a file that is none."""
     try:
         return load_checkpoint(path)
-    except OSError:
-        raise
-    except Exception as error:  # torch raises many kinds for damaged files
-        text = str(error).splitlines() or [type(error).__name__]
-        raise RecipeError(f"{path} is not a checkpoint of a student: {text[0]}") from None
+    except CheckpointError as error:
+        raise RecipeError(str(error)) from None
 
 
 def _extras(terms: Terms, student: Student, larger: Student | None) -> Extras | None:

@@ -248,13 +248,23 @@ def save_checkpoint(path: Path, student: Student, **more: Any) -> None:
     part.replace(path)
 
 
+class CheckpointError(ValueError):
+    """A file that is no checkpoint of a student, or one that does not go with the others."""
+
+
 def load_checkpoint(path: str | Path) -> Student:
-    """A student from `save_checkpoint`'s file. Raises ValueError where the file is something else."""
-    data = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(data, dict) or not {"config", "state"} <= data.keys():
-        raise ValueError(f"{path} is not a student checkpoint (expected keys config and state)")
-    student = Student(StudentConfig(**data["config"]))
-    student.load_state_dict(data["state"])
+    """A student from `save_checkpoint`'s file. Raises `CheckpointError` where the file is something else."""
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(data, dict) or not {"config", "state"} <= data.keys():
+            raise ValueError("expected keys config and state")
+        student = Student(StudentConfig(**data["config"]))
+        student.load_state_dict(data["state"])
+    except OSError:
+        raise
+    except Exception as error:  # torch's errors for a broken file have no common base
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        raise CheckpointError(f"{path} is not a checkpoint of a student: {text[0]}") from None
     return student.eval()
 
 
@@ -262,14 +272,14 @@ def load_mean(paths: Sequence[str | Path]) -> Student:
     """The mean of the weights of checkpoints, in float32: a uniform model soup (Wortsman et al., ICML 2022,
     arXiv 2203.05482). Worth it for runs that went on from the same weights.
 
-    Raises ValueError for none, and for students of different shapes.
+    Raises ValueError for none, `CheckpointError` for students of different shapes.
     """
     if not paths:
         raise ValueError("the mean of no checkpoint; expected at least one")
     students = [load_checkpoint(path) for path in paths]
     for path, other in zip(paths, students, strict=True):
         if other.config != students[0].config:
-            raise ValueError(
+            raise CheckpointError(
                 f"{path} has {other.config}, {paths[0]} has {students[0].config}: only students of one shape "
                 "have a mean"
             )

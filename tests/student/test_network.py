@@ -9,7 +9,13 @@ import torch
 from safetensors.torch import save_file
 
 from leaf_edge.student.initial import load_imagenet
-from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, save_checkpoint
+from leaf_edge.student.network import (
+    CheckpointError,
+    Student,
+    StudentConfig,
+    load_checkpoint,
+    save_checkpoint,
+)
 from leaf_edge.student.train import SIZES
 
 TINY = StudentConfig(width=0.25, expansion=2, head=48, joint=16)
@@ -147,8 +153,11 @@ def test_checkpoint_round_trip_and_other_files(tmp_path: Path) -> None:
     with torch.inference_mode():
         assert torch.equal(again(views(1))[0], student(views(1))[0])
     torch.save({"weights": 1}, tmp_path / "b.pt")
-    with pytest.raises(ValueError, match="not a student checkpoint"):
+    with pytest.raises(ValueError, match="is not a checkpoint of a student"):
         load_checkpoint(tmp_path / "b.pt")
+    (tmp_path / "torn.pt").write_bytes((tmp_path / "a.pt").read_bytes()[:999])
+    with pytest.raises(CheckpointError, match=r"torn\.pt is not a checkpoint of a student: "):
+        load_checkpoint(tmp_path / "torn.pt")
 
 
 @pytest.mark.parametrize(

@@ -210,6 +210,21 @@ def test_unlabelled_pictures_are_the_teachers_alone(data: Path, tmp_path: Path) 
         run_training(TrainConfig(unlabelled=4), train, tmp_path / "none")
 
 
+def test_a_start_that_is_no_checkpoint_or_does_not_fit_is_an_input_that_cannot_be_read(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_checkpoint(tmp_path / "a.pt", Student(CONFIG.student()))
+    save_checkpoint(tmp_path / "small.pt", Student(StudentConfig(0.25, 1.5, 16, 16)))
+    (tmp_path / "notes.pt").write_text("no checkpoint")
+    words = ["train", "--data", str(data), "--rated", "8", "--output", str(tmp_path / "run"), "--start"]
+    for start, said in (
+        (["notes.pt"], "notes.pt is not a checkpoint of a student"),
+        (["a.pt", "small.pt"], "only students of one shape have a mean"),
+    ):
+        assert main([*words, *(str(tmp_path / name) for name in start)]) == 4
+        assert said in capsys.readouterr().err
+
+
 def test_faults_under_emphasis_have_more_chains(data: Path) -> None:
     train = [s for s in biq2021.load(data) if s.split == "train"]
 
