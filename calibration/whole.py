@@ -77,7 +77,8 @@ class WholeSettings:
         """These settings for `count` ratings.
 
         A few hundred are soon learnt by heart: 300 small steps near the start. More carry more: five passes,
-        steps that grow with the root of the count up to four times, an anchor that weighs as `FEW` ratings.
+        a learning rate that grows with the root of the count up to four times, an anchor that weighs as
+        `FEW` ratings.
         """
         steps = max(300, math.ceil(5 * count / self.rated)) if self.steps is None else self.steps
         lr = 5e-5 * min(max(1.0, (count / FEW) ** 0.5), 4.0) if self.lr is None else self.lr
