@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 COPY_SHARE = 0.7
-"""Least share of a copy's bandwidth, for the rows of `FULL`."""
+"""Least share of the bandwidth of a copy that reads and writes as many bytes, for the rows of `FULL`."""
 FULL = ("1080p nv12 x 8", "2160p nv12")
 LAUNCHES = 2.0
 """Most time of one 1080p frame, as a multiple of an empty launch."""
@@ -160,10 +160,10 @@ def targets(measured: dict[str, Any]) -> list[dict[str, Any]]:
     rows = {row["name"]: row for row in measured["rows"]}
     found = [
         {
-            "name": f"{name}: share of a copy's bandwidth",
+            "name": f"{name}: share of the bandwidth of a copy of as many bytes",
             "target": f">= {COPY_SHARE:.2f}",
-            "measured": rows[name]["of_copy"],
-            "reached": rows[name]["of_copy"] >= COPY_SHARE,
+            "measured": rows[name]["of_same_copy"],
+            "reached": rows[name]["of_same_copy"] >= COPY_SHARE,
         }
         for name in FULL
     ]
@@ -184,13 +184,15 @@ def markdown(report: dict[str, Any]) -> str:
         copy = report["measured"]["copy_gb_s"]
         lines += [
             "",
-            f"Both views, bytes that a frame has, read once; a copy in the same run: {copy:.0f} GB/s.",
+            "Both views; bytes: those of the frames, read once, and of the views. Copies in the same run, of "
+            f"as many bytes and of 320 MB ({copy:.0f} GB/s). All comes from memory, not from a cache.",
             "",
         ]
-        lines += ["| frames in one launch | us | GB/s | of copy |", "|---|---|---|---|"]
+        lines += ["| frames in one launch | us | GB/s | of a copy of 320 MB | of a copy of as many bytes |"]
+        lines += ["|---|---|---|---|---|"]
         for row in report["measured"]["rows"]:
             times = f"{row['ns'] / 1e3:.2f} | {row['gb_s']:.1f} | {row['of_copy']:.0%}"
-            lines.append(f"| {row['name']} | {times} |")
+            lines.append(f"| {row['name']} | {times} | {row['of_same_copy']:.0%} |")
         lines.append("")
     lines += ["| step | | s | |", "|---|---|---|---|"]
     for step in report["steps"]:

@@ -22,10 +22,10 @@ set(LEAF_CUDA_DIR ${CMAKE_CURRENT_LIST_DIR})
 set(LEAF_FATBIN ${CMAKE_BINARY_DIR}/views.fatbin)
 add_custom_command(
   OUTPUT ${LEAF_FATBIN}
-  COMMAND ${CMAKE_CUDA_COMPILER} -std=c++17 -O3 -fatbin -Xfatbin -compress-all ${LEAF_GENCODE}
+  COMMAND ${CMAKE_CUDA_COMPILER} -std=c++17 -O3 -fatbin --threads 0 -Xfatbin -compress-all ${LEAF_GENCODE}
           -o ${LEAF_FATBIN} ${LEAF_CUDA_DIR}/views.cu
-  DEPENDS ${LEAF_CUDA_DIR}/views.cu ${LEAF_CUDA_DIR}/views_block.h
-          ${LEAF_CUDA_DIR}/views_device.h ${LEAF_CUDA_DIR}/views_frame.h
+  DEPENDS ${LEAF_CUDA_DIR}/views.cu ${LEAF_CUDA_DIR}/views_output.h
+          ${LEAF_CUDA_DIR}/views_sums.h ${LEAF_CUDA_DIR}/views_device.h ${LEAF_CUDA_DIR}/views_frame.h
   COMMENT "Compiling the CUDA kernels of the views up to sm_${LEAF_NEWEST}"
   VERBATIM)
 add_custom_target(leaf_fatbin ALL DEPENDS ${LEAF_FATBIN})

@@ -15,27 +15,32 @@ constexpr int32_t kCoefBits = 20;   // fraction bits of a colour coefficient
 constexpr int32_t kScaleBits = 54;  // fraction bits of 1 / area
 constexpr int32_t kPixels = kSize * kSize;
 
-// A launch is kSize blocks along x, one for each row of the views, and a frame for each along y.
-constexpr int32_t kThreads = 256;  // of a block
-constexpr int32_t kChunk = 16;     // bytes that a thread takes from a row at a time
-constexpr int32_t kSharedWords = 4096;
+// A launch is kBlocks blocks along x, and a frame for each along y. A block makes kOutputs pixels
+// of both views, counted through the rows, with two threads for each. A warp stays in a row.
+constexpr int32_t kOutputs = 64;
+constexpr int32_t kThreads = 2 * kOutputs;
+constexpr int32_t kBlocks = kPixels / kOutputs;
+static_assert(kPixels % kOutputs == 0 && kOutputs % 32 == 0 && kSize % 32 == 0, "whole warps");
 constexpr int32_t kReciprocalBits = 31;
+
+// How samples stand in memory. Components are counted as they stand: NV21 is kPairs, and BGR kRgb,
+// with other colours.
+enum class Layout : int32_t {
+  kNone,        // no frame: nothing is written
+  kGray,        // a plane of Y
+  kPairs,       // Y; two components of half the width and height in turns
+  kPlanar,      // Y; and two planes of half the width and height
+  kPairsOfTen,  // kPairs in 16 bits, of which the upper ten count
+  kPacked422,   // Y and two components of half the width in four bytes
+  kRgb,         // three bytes for a pixel
+  kRgba         // four bytes, of which three count
+};
 
 struct Plane {
   uint64_t address;   // of the first sample; a CUsurfObject where Frame::surface
   int64_t pitch;      // bytes from row to row; any, odd ones too; 0 where Frame::surface
   int32_t row_bytes;  // of a row without padding: nothing beyond is read
-  int32_t unit;       // bytes of the interleaved samples that stand together,
-  int32_t pixels;     // for so many luma pixels of a row, 1 or 2,
-  int32_t sub_y;      // and of so many rows, 1 or 2
-  int32_t access;     // 16, 4 or 1: address and pitch are multiples of it
-  int32_t unused;     // the size is a multiple of 8
-};
-
-// Sample j of a component stands at `offset + j * stride` samples from its row's begin and covers
-// sub_x luma pixels.
-struct Component {
-  int32_t plane, offset, stride, sub_x;
+  int32_t access;     // 4 or 1: address and pitch are multiples of it
 };
 
 // The region along one axis, in luma pixels. A luma pixel is m units long, an output n
@@ -49,20 +54,17 @@ struct Axis {
 
 struct Frame {
   Plane plane[3];
-  Component component[3];  // Y, Cb, Cr or R, G, B
-  uint64_t out;            // address of the views, uint8 [2, 3, 224, 224]
-  uint64_t scale;          // 2^kScaleBits / (n_y n_x), rounded
+  uint64_t out;    // address of the views, uint8 [2, 3, 224, 224]
+  uint64_t scale;  // 2^kScaleBits / (n_y n_x), rounded
   Axis y, x;
-  int32_t coef[3][3];  // as Color in runtime/src/views_kernels.h
+  int32_t coef[3][3];  // as Color in runtime/src/views_kernels.h, of the components in their order
   int32_t zero[3];
-  int32_t planes;        // 1 to 3; 0: no frame, nothing is written
-  int32_t components;    // 3, or 1 for grey
-  int32_t sample_bytes;  // 1, or 2 for P010
-  int32_t wide;          // 1: a column sum may exceed 16 bits
-  int32_t tile;          // output columns whose column sums fit in shared memory at once
-  int32_t surface;       // 1: planes are surface objects (block-linear arrays)
+  Layout layout;
+  int32_t luma_at;  // kPacked422: byte of the first luma sample, 0 or 1
+  int32_t surface;  // 1: planes are surface objects (block-linear arrays)
+  int32_t unused;   // the size is a multiple of 8
 };
-static_assert(sizeof(Frame) == 304, "leaf_edge/runtime/device_views.py states the same layout");
+static_assert(sizeof(Frame) == 200, "leaf_edge/runtime/device_views.py states the same layout");
 
 }  // namespace device
 }  // namespace leaf

@@ -1,10 +1,11 @@
-// The kernel's own code (views_block.h) without a GPU: one block after another, and in each phase
-// of a block one thread after another. Shared memory is watched: a word that two threads use
-// without a sync between them, a load that is not aligned, a place outside: each counts as a
-// violation. Built by the tests and by runtime/tests/checkviews.
+// The kernel's own code (views_output.h) without a GPU: one thread after another. Memory is
+// watched: a word that is not aligned or goes over a row's end, a place outside an array: each
+// counts as a violation. Built by the tests and by runtime/tests/checkviews.
 #include <string.h>
 
-#include "views_block.h"
+#include <initializer_list>
+
+#include "views_output.h"
 
 namespace {
 
@@ -12,70 +13,40 @@ using namespace leaf::device;
 
 int32_t violations = 0;
 
-struct HostBlock {
-  ThreadState states[kThreads];
-  uint32_t words[kSharedWords];
-  // Of each word: who wrote it and who read it last, and in which epoch, that is between which
-  // syncs.
-  int32_t writer[kSharedWords], reader[kSharedWords];
-  int32_t written[kSharedWords] = {}, read[kSharedWords] = {};
-  int32_t epoch = 1, running = 0;
-
-  template <class Body>
-  void each(const Body& body) {
-    for (running = 0; running < kThreads; ++running) body(running, states[running]);
-  }
-  void sync() { ++epoch; }
-  void store(int32_t word, const uint32_t* values) {
-    if (word % 4 || word < 0 || word + 4 > kSharedWords) {
-      ++violations;
-      return;
-    }
-    for (int32_t i = word; i < word + 4; ++i) {
-      if (written[i] == epoch && writer[i] != running) ++violations;
-      if (read[i] == epoch && reader[i] != running) ++violations;
-      written[i] = epoch;
-      writer[i] = running;
-      words[i] = values[i - word];
-    }
-  }
-  uint32_t load32(int32_t i) const {
-    if (i < 0 || i >= kSharedWords || !written[i]) {
-      ++violations;
-      return 0;
-    }
-    auto* self = const_cast<HostBlock*>(this);  // what watches is no part of the state
-    if (written[i] == epoch && writer[i] != running) ++violations;
-    self->read[i] = epoch;
-    self->reader[i] = running;
-    return words[i];
-  }
-  uint32_t load16(int32_t i) const { return load32(i / 2) >> (i % 2 * 16) & 0xffffu; }
-};
-
 struct Bytes {
-  static constexpr int32_t kRows = 1;
-  static uint32_t byte(const Plane& p, int32_t row, int32_t at) { return row_at(p, row)[at]; }
-  static Words words(const Plane& p, int32_t row, int32_t chunk) {
-    const int32_t there = p.row_bytes - chunk * kChunk;
-    Words words = {};
-    memcpy(&words, row_at(p, row) + chunk * kChunk,
-           static_cast<size_t>(there < kChunk ? there : kChunk));
-    return words;
+  static constexpr bool kWide = false;
+  struct Cursor {
+    const uint8_t* data;
+    int32_t left;  // bytes up to the row's end
+    uint32_t word(int32_t k) const {
+      uint32_t word = 0;
+      const int32_t there = left - 4 * k;
+      if (there > 0) memcpy(&word, data + 4 * k, static_cast<size_t>(there < 4 ? there : 4));
+      return word;
+    }
+    void down(int64_t pitch) { data += pitch; }
+  };
+  static Cursor at(const Plane& p, int32_t row, int32_t at) {
+    return {place(p, row, at), p.row_bytes - at};
   }
+  static uint32_t byte(const Plane& p, int32_t row, int32_t at) { return *place(p, row, at); }
 };
 
-template <int32_t kAccess>
 struct Vector : Bytes {
-  static constexpr int32_t kRows = 4;
-  static Words words(const Plane& p, int32_t row, int32_t chunk) {
-    const uint8_t* data = row_at(p, row) + chunk * kChunk;
-    if (reinterpret_cast<uintptr_t>(data) % kAccess || (chunk + 1) * kChunk > p.row_bytes) {
-      ++violations;
+  static constexpr bool kWide = true;
+  struct Cursor : Bytes::Cursor {
+    bool before;  // the row's begin
+    uint32_t word(int32_t k) const {
+      const bool aligned = reinterpret_cast<uintptr_t>(data) % 4 == 0;
+      if (!aligned || before || 4 * k + 4 > left) {
+        ++violations;
+        return 0;
+      }
+      return Bytes::Cursor::word(k);
     }
-    Words words;
-    memcpy(&words, data, sizeof words);
-    return words;
+  };
+  static Cursor at(const Plane& p, int32_t row, int32_t at) {
+    return {Bytes::at(p, row, at), at < 0};
   }
 };
 
@@ -87,39 +58,70 @@ struct HostSurface {
 };
 
 struct SurfaceBytes {
-  static constexpr int32_t kRows = 1;
-  static uint32_t byte(const Plane& p, int32_t row, int32_t at) {
-    const auto* s = reinterpret_cast<const HostSurface*>(p.address);
+  static constexpr bool kWide = false;
+  static uint32_t read(uint64_t surface, int32_t row, int32_t at) {
+    const auto* s = reinterpret_cast<const HostSurface*>(surface);
     const bool inside = at >= 0 && at < s->row_bytes && row >= 0 && row < s->rows;
     if (!inside) ++violations;
     return inside ? s->data[row * s->pitch + at] : 0;
   }
-  static Words words(const Plane& p, int32_t row, int32_t chunk) {
-    Words words = {};
-    for (int32_t i = 0; i < kChunk && chunk * kChunk + i < p.row_bytes; ++i) {
-      words.w[i / 4] |= byte(p, row, chunk * kChunk + i) << 8 * (i % 4);
+  struct Cursor {
+    uint64_t surface;
+    int32_t row, first, end;
+    uint32_t word(int32_t k) const {
+      uint32_t word = 0;
+      for (int32_t at = first + 4 * k, n = 0; n < 4 && at + n < end; ++n) {
+        word |= read(surface, row, at + n) << 8 * n;
+      }
+      return word;
     }
-    return words;
+    void down(int64_t) { ++row; }
+  };
+  static Cursor at(const Plane& p, int32_t row, int32_t at) {
+    return {p.address, row, at, p.row_bytes};
   }
+  static uint32_t byte(const Plane& p, int32_t row, int32_t at) { return read(p.address, row, at); }
 };
 
 struct Surface : SurfaceBytes {
-  static constexpr int32_t kRows = 4;
-  static Words words(const Plane& p, int32_t row, int32_t chunk) {
-    if ((chunk + 1) * kChunk > p.row_bytes) ++violations;
-    return SurfaceBytes::words(p, row, chunk);
+  static constexpr bool kWide = true;
+  struct Cursor : SurfaceBytes::Cursor {
+    uint32_t word(int32_t k) const {
+      if (first % 4 || first + 4 * k + 4 > end) ++violations;
+      return SurfaceBytes::Cursor::word(k);
+    }
+  };
+  static Cursor at(const Plane& p, int32_t row, int32_t at) {
+    return {SurfaceBytes::at(p, row, at)};
   }
 };
 
-using LinearFrames = Linear<Bytes, Vector<4>, Vector<16>>;
+using LinearFrames = Linear<Bytes, Vector>;
 using MixedFrames = Mixed<LinearFrames, SurfaceBytes, Surface>;
+
+struct HostBlock {
+  uint64_t sum[kOutputs][2];
+  bool handed[kOutputs] = {};
+  int32_t output = 0;
+  void hand_over(const uint64_t* sums) {
+    memcpy(sum[output], sums, sizeof sum[output]);
+    handed[output] = true;
+  }
+  void take(uint64_t* sums) {
+    if (!handed[output]) ++violations;
+    memcpy(sums, sum[output], sizeof sum[output]);
+  }
+};
 
 template <class Sources>
 void make_views(const Frame& frame) {
-  if (frame.planes == 0) return;
-  for (int32_t row = 0; row < kSize; ++row) {
+  for (int32_t begin = 0; begin < kPixels; begin += kOutputs) {
     HostBlock block;
-    make_row<Sources>(block, frame, row);
+    for (const Half half : {Half::kSecond, Half::kFirst}) {
+      for (block.output = 0; block.output < kOutputs; ++block.output) {
+        make_output<Sources>(block, frame, begin + block.output, half);
+      }
+    }
   }
 }
 

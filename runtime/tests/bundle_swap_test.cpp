@@ -1,6 +1,7 @@
 // Folders that change while they are read: what is swapped between check and use is refused, a
 // whole new bundle in the place of the old one is read. openat() here is a hook on the reader's own
-// calls.
+// calls, __openat_2() where the C library checks them (_FORTIFY_SOURCE, which Ubuntu's compilers
+// set).
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -34,21 +35,34 @@ void check(bool passed, const char* what, int line) {
 }
 #define CHECK(condition) check((condition), #condition, __LINE__)
 
+using OpenAt = int (*)(int, const char*, int, ...);
+
+OpenAt next_openat() {
+  static const auto next = reinterpret_cast<OpenAt>(dlsym(RTLD_NEXT, "openat"));
+  return next;
+}
+
+void before_open(const char* name) {
+  if (!swap_now || hooked != name || skip-- != 0) return;
+  const auto action = std::move(swap_now);
+  swap_now = nullptr;
+  action();
+}
+
 }  // namespace
 
 extern "C" int openat(int folder, const char* name, int flags, ...) {
-  using Function = int (*)(int, const char*, int, ...);
-  static const auto next = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "openat"));
-  if (swap_now && hooked == name && skip-- == 0) {
-    const auto action = std::move(swap_now);
-    swap_now = nullptr;
-    action();
-  }
+  before_open(name);
   va_list arguments;
   va_start(arguments, flags);
   const int mode = flags & O_CREAT ? va_arg(arguments, int) : 0;
   va_end(arguments);
-  return next(folder, name, flags, mode);
+  return next_openat()(folder, name, flags, mode);
+}
+
+extern "C" int __openat_2(int folder, const char* name, int flags) {
+  before_open(name);
+  return next_openat()(folder, name, flags);
 }
 
 namespace {

@@ -1,6 +1,7 @@
 // Compiled where nvcc is: LEAF_BENCH_FATBIN is the file of runtime/cuda/bench.cu's kernels.
 #include "checkviews_bench.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -28,6 +29,7 @@ struct Measured {
   int32_t width, height, format;
   int cameras;
   double ns = 0, bytes = 0;
+  double copy_ns = 0;  // of a copy of as many bytes
 };
 
 constexpr size_t kRotate = size_t{320} << 20;  // more than any L2 cache: frames come from DRAM
@@ -72,7 +74,8 @@ class Turns {
   void operator()(int n) const {
     Address at = described_ + static_cast<size_t>(n) % sets_ * cameras_ * sizeof(Frame);
     void* parameters[] = {&at};
-    device_.launch(kernel_, LEAF_VIEWS_SIZE, static_cast<unsigned>(cameras_), parameters);
+    device_.launch(kernel_, leaf::device::kBlocks, static_cast<unsigned>(cameras_),
+                   leaf::device::kThreads, parameters);
   }
 
  private:
@@ -82,31 +85,61 @@ class Turns {
   Address described_;
 };
 
-// Bytes that a copy reads and writes in a nanosecond.
-double measure_copy(CheckDevice& device, Handle copy, int scale) {
-  const size_t size =
-      kRotate / 2 / static_cast<size_t>(scale) / static_cast<size_t>(scale) / 16 * 16;
-  Address to = device.allocate(size), from = device.allocate(size);
-  uint64_t count = size / 16;
-  void* parameters[] = {&to, &from, &count};
-  const unsigned blocks = 8 * 256;
-  const double ns = device.back_to_back([&](int) { device.launch(copy, blocks, 1, parameters); });
-  return 2.0 * static_cast<double>(size) / ns;
-}
+// The kernel `leaf_copy` over memory that is larger than any cache.
+class Copies {
+ public:
+  Copies(CheckDevice& device, Handle copy, int scale)
+      : device_(device),
+        copy_(copy),
+        size_(kRotate / 2 / static_cast<size_t>(scale) / static_cast<size_t>(scale) / 16 * 16),
+        to_(device.allocate(size_)),
+        from_(device.allocate(size_)) {
+    std::vector<uint8_t> random(size_t{1} << 22);
+    Random numbers(2);
+    for (uint8_t& byte : random) byte = static_cast<uint8_t>(numbers.next() >> 56);
+    for (size_t at = 0; at < size_; at += random.size()) {
+      device.upload(from_ + at, random.data(), std::min(random.size(), size_ - at));
+    }
+  }
+
+  // Nanoseconds of a copy that reads and writes `bytes` in all, each from and to another place.
+  double measure(size_t bytes) const {
+    const size_t part = std::min(bytes / 2, size_) / 16 * 16, parts = size_ / part;
+    // Four times 16 bytes for each thread, as many threads as the widest device runs at once.
+    const auto blocks = static_cast<unsigned>(
+        std::clamp<size_t>((part / 16 + 4 * 256 - 1) / (4 * 256), 1, 8 * 256));
+    return device_.back_to_back([&](int n) {
+      const Address at = static_cast<size_t>(n) % parts * part;
+      Address to = to_ + at, from = from_ + at;
+      uint64_t count = part / 16;
+      void* parameters[] = {&to, &from, &count};
+      device_.launch(copy_, blocks, 1, 256, parameters);
+    });
+  }
+  double largest() const { return 2.0 * static_cast<double>(size_); }
+
+ private:
+  CheckDevice& device_;
+  Handle copy_;
+  size_t size_;
+  Address to_, from_;
+};
 
 void report(const leaf::cuda::Machine& machine, double copy, double empty_ns, double empty_wait_ns,
             const std::vector<Measured>& rows, const Measured& single, double single_wait_ns,
             int scale, const char* json) {
-  printf("%-24s %10s %10s %8s\n", machine.device[0].name, "us", "GB/s", "of copy");
+  printf("%-24s %10s %10s %8s %18s\n", machine.device[0].name, "us", "GB/s", "of copy",
+         "of as large a copy");
   std::string text;
   char line[512];
   for (const Measured& m : rows) {
-    printf("%-24s %10.2f %10.1f %7.0f%%\n", m.name, m.ns / 1e3, gigabytes(m),
-           100 * gigabytes(m) / copy);
+    printf("%-24s %10.2f %10.1f %7.0f%% %17.0f%%\n", m.name, m.ns / 1e3, gigabytes(m),
+           100 * gigabytes(m) / copy, 100 * m.copy_ns / m.ns);
     snprintf(line, sizeof line,
              "%s{\"name\": \"%s\", \"ns\": %.1f, \"bytes\": %.0f, \"gb_s\": %.3f, "
-             "\"of_copy\": %.4f}",
-             text.empty() ? "" : ", ", m.name, m.ns, m.bytes, gigabytes(m), gigabytes(m) / copy);
+             "\"of_copy\": %.4f, \"copy_ns\": %.1f, \"of_same_copy\": %.4f}",
+             text.empty() ? "" : ", ", m.name, m.ns, m.bytes, gigabytes(m), gigabytes(m) / copy,
+             m.copy_ns, m.copy_ns / m.ns);
     text += line;
   }
   printf("%-24s %10s %10.1f\n", "copy", "", copy);
@@ -140,14 +173,19 @@ void bench_cuda(CheckDevice& device, const leaf::cuda::Machine& machine, Handle 
       {"1080p nv12 x 8", 1920, 1080, LEAF_NV12, 8}, {"2160p nv12", 3840, 2160, LEAF_NV12, 1},
       {"2160p nv12 x 4", 3840, 2160, LEAF_NV12, 4}, {"1080p p010 x 8", 1920, 1080, LEAF_P010, 8},
       {"1080p rgb x 8", 1920, 1080, LEAF_RGB, 8},   {"1080p nv12", 1920, 1080, LEAF_NV12, 1}};
-  const double copied = measure_copy(device, copy, scale);
-  for (Measured& row : rows) row.ns = device.back_to_back(Turns(device, kernel, &row, scale, true));
+  const Copies copies(device, copy, scale);
+  const double largest = copies.largest();
+  const double copied = largest / copies.measure(static_cast<size_t>(largest));
+  for (Measured& row : rows) {
+    row.ns = device.back_to_back(Turns(device, kernel, &row, scale, true));
+    row.copy_ns = copies.measure(static_cast<size_t>(row.bytes));
+  }
   // One frame that was just written, as a camera's is: out of the cache.
   Measured single = {"1080p nv12, cached", 1920, 1080, LEAF_NV12, 1};
   const Turns one(device, kernel, &single, scale, false);
   single.ns = device.back_to_back(one);
   const double single_wait_ns = device.launch_and_wait(one);
-  const auto nothing = [&](int) { device.launch(empty, 1, 1, nullptr); };
+  const auto nothing = [&](int) { device.launch(empty, 1, 1, 32, nullptr); };
   const double empty_ns = device.back_to_back(nothing);
   const double empty_wait_ns = device.launch_and_wait(nothing);
   report(machine, copied, empty_ns, empty_wait_ns, rows, single, single_wait_ns, scale, json);

@@ -6,6 +6,7 @@
 #include <memory_resource>
 #include <string>
 
+#include "checkviews_arrays.h"
 #include "checkviews_bench.h"
 #include "checkviews_device.h"
 #include "engines/cuda_fatbin.h"
@@ -76,7 +77,7 @@ class Batch {
     }
     device_.upload(frames_, frames.data(), kBatch * sizeof(Frame));
     void* parameters[] = {&frames_};
-    device_.launch(kernel, LEAF_VIEWS_SIZE, kBatch, parameters);
+    device_.launch(kernel, leaf::device::kBlocks, kBatch, leaf::device::kThreads, parameters);
     device_.wait();
     device_.download(views.data(), out_, views.size());
     const int failures = compare(views);
@@ -183,8 +184,9 @@ int check_cuda(int frames, int seed, int scale, const char* json) {
   const Handle kernel = device.kernel(image, "leaf_views_batch");
   const Handle mixed = device.kernel(image, "leaf_views_mixed");
   printf("checking cuda on %s\n", machine->device[0].name);
-  const int failures = check_bytes(device, {kernel, mixed}, frames, seed);
+  int failures = check_bytes(device, {kernel, mixed}, frames, seed);
   printf("%d frames, cuda, %d failures\n", frames, failures);
+  failures += check_arrays(device, *machine->driver, mixed, seed);
 #ifdef LEAF_BENCH_FATBIN
   if (!failures) bench_cuda(device, *machine, kernel, scale, json);
 #else

@@ -74,9 +74,10 @@ Handle CheckDevice::kernel(const void* image, const char* name) {
   return driver_.ModuleGetFunction(&function, module, name) ? nullptr : function;
 }
 
-void CheckDevice::launch(Handle kernel, unsigned blocks, unsigned rows, void** parameters) {
-  check("cuLaunchKernel",
-        driver_.LaunchKernel(kernel, blocks, rows, 1, 256, 1, 1, 0, stream_, parameters, nullptr));
+void CheckDevice::launch(Handle kernel, unsigned blocks, unsigned rows, unsigned threads,
+                         void** parameters) {
+  check("cuLaunchKernel", driver_.LaunchKernel(kernel, blocks, rows, 1, threads, 1, 1, 0, stream_,
+                                               parameters, nullptr));
 }
 
 void CheckDevice::wait() {

@@ -23,7 +23,7 @@ class CheckDevice {
   void download(void* to, Address from, size_t size);
   // A kernel of an image; NULL where the image has none of that name.
   Handle kernel(const void* image, const char* name);
-  void launch(Handle kernel, unsigned blocks, unsigned rows, void** parameters);
+  void launch(Handle kernel, unsigned blocks, unsigned rows, unsigned threads, void** parameters);
   void wait();
 
   // Nanoseconds of one call of `work(n)` on the device, n counting up: of many, back to back.

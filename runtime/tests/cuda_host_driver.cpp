@@ -80,10 +80,13 @@ bool readable(uint64_t address, size_t size) {
 
 bool frame_is_readable(const Frame& f) {
   if (!readable(f.out, 2 * 3 * kPixels)) return false;
-  for (int p = 0; p < f.planes && !f.surface; ++p) {
+  const bool pairs = f.layout == Layout::kPairs || f.layout == Layout::kPairsOfTen;
+  const int planes = f.layout == Layout::kPlanar ? 3 : pairs ? 2 : 1;
+  for (int p = 0; p < planes && !f.surface; ++p) {
     const Plane& plane = f.plane[p];
-    const int32_t first = f.y.offset / plane.sub_y;
-    const int32_t last = (f.y.offset + f.y.length - 1) / plane.sub_y;
+    const int32_t sub_y = p ? 2 : 1;
+    const int32_t first = f.y.offset / sub_y;
+    const int32_t last = (f.y.offset + f.y.length - 1) / sub_y;
     const uint64_t begin = plane.address + static_cast<uint64_t>(first * plane.pitch);
     const auto size =
         static_cast<size_t>((last - first) * plane.pitch) + static_cast<size_t>(plane.row_bytes);
@@ -101,7 +104,7 @@ const std::map<std::string, Kernel> kernels = {{"leaf_views_batch", kBatch},
 
 int run_views(Kernel kernel, const Frame* frames, int count) {
   for (int n = 0; n < count; ++n) {
-    if (frames[n].planes && touch(frame_is_readable(frames[n]))) return 700;
+    if (frames[n].layout != Layout::kNone && touch(frame_is_readable(frames[n]))) return 700;
   }
   if (kernel == kMixed) {
     leaf_device_mixed(frames, count);
@@ -203,7 +206,7 @@ int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsign
       return 0;
     });
   }
-  if (gx != kSize || bx != kThreads) return 1;
+  if (gx != kBlocks || bx != kThreads) return 1;
   if (kernel == kOne) {
     const Frame frame = *static_cast<const Frame*>(parameters[0]);
     return enqueue(stream, [=] { return run_views(kBatch, &frame, 1); });

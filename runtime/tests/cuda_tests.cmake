@@ -1,5 +1,5 @@
 # Tests of the CUDA kernels and the TensorRT engine over a driver whose device is the processor.
-target_sources(checkviews PRIVATE checkviews_cuda.cpp checkviews_device.cpp)
+target_sources(checkviews PRIVATE checkviews_cuda.cpp checkviews_arrays.cpp checkviews_device.cpp)
 if(LEAF_HAS_CUDA)
   # One that any device compiles when it loads it: what it measures is memory, not code.
   set(fatbin ${CMAKE_CURRENT_BINARY_DIR}/bench.fatbin)

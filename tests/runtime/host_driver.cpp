@@ -50,7 +50,7 @@ int cuModuleGetFunction(void** function, void* module, const char* name) {
 int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
                    unsigned bz, unsigned shared, void* stream, void** parameters, void** extra) {
   if (function != reinterpret_cast<void*>(uintptr_t{0xabcdef0123456789u})) return 400;
-  if (gx != 224 || gy != 1 || gz != 1 || bx != 256 || by != 1 || bz != 1 || shared || extra)
+  if (gx != 784 || gy != 1 || gz != 1 || bx != 128 || by != 1 || bz != 1 || shared || extra)
     return 1;
   const Frame frame = *static_cast<const Frame*>(parameters[0]);
   return enqueue(stream, [frame] {

@@ -32,9 +32,9 @@ def call(*words: str | Path, libraries: Path | None = None) -> subprocess.Comple
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
-def measurement(of_copy: float, ratio: float) -> dict[str, object]:
+def measurement(share: float, ratio: float) -> dict[str, object]:
     rows = [
-        {"name": name, "ns": 9000.0, "bytes": 1, "gb_s": 2000.0, "of_copy": of_copy}
+        {"name": name, "ns": 9e3, "bytes": 1, "gb_s": 2e3, "of_copy": share / 2, "of_same_copy": share}
         for name in ("1080p nv12 x 8", "2160p nv12", "1080p rgb x 8")
     ]
     return {"device": "made", "copy_gb_s": 2500.0, "rows": rows, "single_over_empty": ratio}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from views_inputs import CONTENT, frames_and_regions, make_frame
 
 from leaf_edge.frames import ColorMatrix, ColorRange, Frame, PixelFormat, Roi
-from leaf_edge.runtime.device_views import BLOCKS, KERNEL, THREADS, DeviceFrame, device_frame
+from leaf_edge.runtime.device_views import BLOCKS, KERNEL, THREADS, DeviceFrame, Layout, device_frame
 from leaf_edge.runtime.preflight import NoDriver, probe_driver
 from leaf_edge.runtime.tensorrt_buffers import ALIGNMENT, packed_offsets, stage
 from leaf_edge.views import reference
@@ -145,7 +146,7 @@ def test_frames_of_every_kind_go_in_one_launch(host: ctypes.CDLL) -> None:
     ]
     outs = [np.zeros((2, 3, 224, 224), np.uint8) for _ in frames]
     parameters = batch_of(frames, outs)
-    parameters[3].planes = 0  # a place of the batch without a frame: nothing is written
+    parameters[3].layout = Layout.NONE  # a place of the batch without a frame: nothing is written
     host.leaf_device_batch(parameters, len(frames))
     assert host.leaf_device_violations() == 0
     for n, (frame, out) in enumerate(zip(frames, outs, strict=True)):
@@ -177,41 +178,38 @@ def test_block_linear_arrays_and_memory_go_in_one_launch(host: ctypes.CDLL) -> N
 
 
 @pytest.mark.parametrize(
-    ("fault", "where"),
+    ("line", "fault", "where"),
     [
-        ("if (j0 > 0) block.sync();", "views_block.h"),  # the next columns over those still read
-        ("    block.sync();\n    block.each", "views_block.h"),  # sums that are not there yet
-        ("if (!whole || p.access == 1) {", "views_block.h"),  # bytes beyond a row's end
+        # words that go over a row's end
+        ("if (!whole || p.access == 1) {", "if (p.access == 1) {", "views_output.h"),
+        # words at places that are not theirs
+        ("if (!whole || p.access == 1) {", "if (!whole) {", "views_output.h"),
+        # box sums that are not there yet
+        ("block.hand_over(total);", "", "views_output.h"),
     ],
 )
-def test_what_watches_the_kernel_sees_its_faults(tmp_path: Path, fault: str, where: str) -> None:
+def test_what_watches_the_kernel_sees_its_faults(tmp_path: Path, line: str, fault: str, where: str) -> None:
     compiler = shutil.which("g++") or shutil.which("c++")
     if compiler is None:
         pytest.skip("needs a C++ compiler")
     for source in CUDA.glob("views_*"):
         shutil.copy(source, tmp_path)
     text = (tmp_path / where).read_text()
-    assert text.count(fault) == 1
-    changed = "if (p.access == 1) {" if "whole" in fault else fault.replace("block.sync();", "")
-    if changed.strip() == "if (j0 > 0)":
-        changed = ""
-    (tmp_path / where).write_text(text.replace(fault, changed))
+    assert text.count(line) == 1
+    (tmp_path / where).write_text(text.replace(line, fault))
     library = tmp_path / "views_host.so"
     host_source = str(tmp_path / "views_host.cpp")
     command = [compiler, "-O1", "-std=c++17", "-shared", "-fPIC", "-o", str(library), host_source]
     subprocess.run(command, check=True)
-    # Rows of 16 bytes and some, and more columns than shared memory holds at once.
-    frame = make_frame(PixelFormat.RGBA, 4098, 300, padding=8)
-    buffer = np.zeros(300 * 16400 + 16, np.uint8)
-    begin = -buffer.ctypes.data % 16
-    aligned = buffer[begin : begin + 300 * 16400].reshape(300, 16400)
-    aligned[:, : 4098 * 4] = frame.planes[0]
+    # Rows that end in part of a word, at a pitch that is and one that is not a multiple of words.
+    frame = make_frame(PixelFormat.NV12, 410, 300, padding=2 if "whole) {" not in fault else 3)
     out = np.zeros((2, 3, 224, 224), np.uint8)
+    pitches = [plane.strides[0] for plane in frame.planes]
+    assert (pitches[0] % 4 == 0) == ("whole) {" not in fault)
     parameter = device_frame(
-        *(frame.format, frame.matrix, frame.range, 4098, Roi(0, 0, 4098, 300)),
-        *([aligned.ctypes.data], [16400], out.ctypes.data),
+        *(frame.format, frame.matrix, frame.range, 410, Roi(0, 0, 410, 300)),
+        *([plane.ctypes.data for plane in frame.planes], pitches, out.ctypes.data),
     )
-    assert parameter.tile < 224 and parameter.plane[0].access == 16
     broken = ctypes.CDLL(str(library))
     broken.leaf_device_views(ctypes.byref(parameter))
     assert broken.leaf_device_violations() > 0
@@ -249,7 +247,13 @@ def test_the_kernel_compiles_and_launches_as_many_threads_as_python_asks_for(tmp
     subprocess.run(command, check=True)
     assert KERNEL.encode() in fatbin.read_bytes()
     text = (CUDA / "views_frame.h").read_text()
-    assert f"kThreads = {THREADS};" in text and f"kSize = {BLOCKS};" in text
+    names = re.search(r"enum class Layout : int32_t \{(.*?)\}", text, re.DOTALL)
+    assert names is not None
+    found = re.findall(r"^\s+k(\w+)", names[1], re.MULTILINE)
+    assert [name.lower() for name in found] == [item.name.replace("_", "").lower() for item in Layout]
+    constants = {name: int(value) for name, value in re.findall(r"constexpr int32_t (\w+) = (\d+);", text)}
+    assert 2 * constants["kOutputs"] == THREADS
+    assert BLOCKS * constants["kOutputs"] == constants["kSize"] ** 2
 
 
 def test_the_kernel_on_a_gpu_gives_the_bytes_of_the_reference(tmp_path: Path) -> None:
@@ -275,7 +279,8 @@ def test_the_kernel_on_a_gpu_gives_the_bytes_of_the_reference(tmp_path: Path) ->
     try:
         calls = CudaDriver()
         kernel = calls.load_kernel(fatbin.read_bytes(), KERNEL)
-        stream = cuda.Stream().handle
+        own = cuda.Stream()  # it goes with the object
+        stream = own.handle
         out = Buffer(cuda, (2, 3, 224, 224), np.uint8)
         for n, fmt in enumerate(PixelFormat):
             frame = make_frame(fmt, 641 + n, 363, "random", padding=n, seed=n)

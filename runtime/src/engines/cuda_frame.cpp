@@ -9,6 +9,7 @@ namespace leaf::cuda {
 namespace {
 
 constexpr uint64_t kPlaneAlignment = 256;  // which copies and loads like
+constexpr int32_t kRowAlignment = 16;
 
 device::Axis make_axis(int32_t offset, int32_t length) {
   const int32_t common = std::gcd(length, device::kSize);
@@ -20,21 +21,24 @@ device::Axis make_axis(int32_t offset, int32_t length) {
   return axis;
 }
 
-// Output columns whose column sums fit in shared memory, in as few equal parts as do.
-int32_t tile_of(const device::Frame& f) {
-  const int32_t words = f.wide && f.sample_bytes == 1 ? 16 : 8;  // of a chunk
-  for (int32_t parts = 1; parts < device::kSize; ++parts) {
-    const int32_t tile = (device::kSize + parts - 1) / parts;
-    const int32_t pixels = tile * f.x.n / f.x.m + 2;  // those that two ends cut count whole
-    int32_t chunks = 0;
-    for (int p = 0; p < f.planes; ++p) {
-      const device::Plane& plane = f.plane[p];
-      chunks +=
-          ((pixels / plane.pixels + 2) * plane.unit + 2 * device::kChunk - 2) / device::kChunk;
-    }
-    if (chunks * words <= device::kSharedWords) return tile;
+device::Layout layout_of(const FormatLayout& layout) {
+  using device::Layout;
+  if (layout.components == 1) return Layout::kGray;
+  if (layout.planes == 3) return Layout::kPlanar;
+  if (layout.planes == 2) return layout.sample_bytes == 2 ? Layout::kPairsOfTen : Layout::kPairs;
+  if (layout.yuv) return Layout::kPacked422;
+  return layout.plane[0].unit == 3 ? Layout::kRgb : Layout::kRgba;
+}
+
+// The place of a component among the others, as they stand in memory; Y is the first in any case.
+int position(const FormatLayout& layout, int k) {
+  if (layout.components == 1 || (layout.yuv && k == 0)) return k;
+  int at = layout.yuv ? 1 : 0;
+  for (int other = at; other < 3; ++other) {
+    const ComponentLayout &a = layout.component[other], &b = layout.component[k];
+    if (a.plane < b.plane || (a.plane == b.plane && a.offset < b.offset)) ++at;
   }
-  return 1;  // at most 77 pixels of 4 bytes
+  return at;
 }
 
 }  // namespace
@@ -46,36 +50,29 @@ void fill_frame(device::Frame* frame, const leaf_frame& input, const DevicePlane
   const FormatLayout& layout = *format_layout(input.format);
   leaf_roi roi = input.roi;
   if (!roi.x && !roi.y && !roi.width && !roi.height) roi = {0, 0, input.width, input.height};
-  f.planes = layout.planes;
-  f.components = layout.components;
-  f.sample_bytes = layout.sample_bytes;
+  f.layout = layout_of(layout);
+  f.luma_at = f.layout == device::Layout::kPacked422 ? layout.component[0].offset : 0;
   f.surface = planes.surface;
-  for (int k = 0; k < layout.components; ++k) {
-    const ComponentLayout& c = layout.component[k];
-    f.component[k] = {c.plane, c.offset, c.stride, c.sub_x};
-  }
   for (int p = 0; p < layout.planes; ++p) {
     const PlaneLayout& from = layout.plane[p];
     device::Plane& plane = f.plane[p];
     plane.address = planes.address[p];
     plane.pitch = planes.surface ? 0 : planes.pitch[p];
     plane.row_bytes = static_cast<int32_t>(plane_samples(from, input.width) * layout.sample_bytes);
-    plane.unit = from.unit * layout.sample_bytes;
-    plane.pixels = from.pixels;
-    plane.sub_y = from.sub_y;
     const uint64_t low = plane.address | static_cast<uint64_t>(plane.pitch);
-    plane.access = low % 16 == 0 ? 16 : low % 4 == 0 ? 4 : 1;
+    plane.access = low % 4 == 0 ? 4 : 1;
   }
   f.out = out;
   f.y = make_axis(roi.y, roi.height);
   f.x = make_axis(roi.x, roi.width);
   const uint64_t area = static_cast<uint64_t>(f.y.n) * static_cast<uint64_t>(f.x.n);
   f.scale = ((uint64_t{1} << device::kScaleBits) + area / 2) / area;
-  f.wide = layout.sample_bytes == 2 || f.y.n * 255 > 0xffff;
-  f.tile = tile_of(f);
   const Color color = make_color(input.format, input.matrix, input.range);
-  memcpy(f.coef, color.coef, sizeof f.coef);
-  memcpy(f.zero, color.zero, sizeof f.zero);
+  for (int k = 0; k < 3; ++k) {
+    const int at = position(layout, k);
+    f.zero[at] = color.zero[k];
+    for (int channel = 0; channel < 3; ++channel) f.coef[channel][at] = color.coef[channel][k];
+  }
 }
 
 Staging stage_layout(const leaf_frame& frame) {
@@ -87,8 +84,7 @@ Staging stage_layout(const leaf_frame& frame) {
     staging.rows[p] = static_cast<int32_t>(plane_rows(plane, frame.height));
     staging.row_bytes[p] =
         static_cast<int32_t>(plane_samples(plane, frame.width) * layout.sample_bytes);
-    staging.pitch[p] =
-        (staging.row_bytes[p] + device::kChunk - 1) / device::kChunk * device::kChunk;
+    staging.pitch[p] = (staging.row_bytes[p] + kRowAlignment - 1) / kRowAlignment * kRowAlignment;
     staging.offset[p] = staging.size;
     const uint64_t bytes =
         static_cast<uint64_t>(staging.pitch[p]) * static_cast<uint64_t>(staging.rows[p]);

@@ -91,8 +91,9 @@ int TensorrtDevice::wait() const {
 
 int TensorrtDevice::launch_views(cuda::Address frames, int count, cuda::Handle stream) const {
   void* parameters[] = {&frames};
-  const int status = driver_->LaunchKernel(kernel_, device::kSize, static_cast<unsigned>(count), 1,
-                                           device::kThreads, 1, 1, 0, stream, parameters, nullptr);
+  const int status =
+      driver_->LaunchKernel(kernel_, device::kBlocks, static_cast<unsigned>(count), 1,
+                            device::kThreads, 1, 1, 0, stream, parameters, nullptr);
   return cuda::check(*driver_, status, "cuLaunchKernel");
 }
 

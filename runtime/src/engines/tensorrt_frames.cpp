@@ -40,7 +40,7 @@ int TensorrtEngine::bring(const leaf_input* inputs, int count) {
     const uint64_t out = views_.device() + static_cast<uint64_t>(i) * LEAF_VIEWS_BYTES;
     cuda::fill_frame(&frames[i], inputs[i].frame, planes, out);
   }
-  for (int i = count; i < most_; ++i) frames[i].planes = 0;
+  for (int i = count; i < most_; ++i) frames[i].layout = device::Layout::kNone;
   return 0;
 }
 
