@@ -24,7 +24,7 @@ The same command on a run that was stopped goes on with it."""
 _HELP = {
     "size": "leaf-m or leaf-s",
     "views": "both, global or fragments (ablations)",
-    "epochs": "passes over the rated photographs",
+    "epochs": "passes over the rated photographs; 0: none, the mean of --start is measured and kept",
     "rated": "rated photographs in a batch",
     "chains": "synthetic chains of 4 pictures in a batch",
     "unlabelled": "pictures in a batch that only the teacher judges: windows, faults, blends",
@@ -100,6 +100,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(str(error)) from None
     if config.unlabelled and not args.teacher:
         raise UsageError("--unlabelled needs a --teacher to judge those pictures")
+    if not config.epochs and not args.start:
+        raise UsageError(
+            "--epochs 0 keeps the mean of --start as it is, and there is no student to start from"
+        )
     if args.threads:
         torch.set_num_threads(args.threads)
     samples = biq2021.load(args.data)

@@ -33,8 +33,9 @@ HEADS = ("joint", "mos", "spread", "faults")
 class Schedule:
     """How a student is optimised.
 
-    epochs: over the pictures. lr, head_lr: peaks of backbone and heads, cosine to zero after `warmup` steps.
-    ema: decay of the averaged weights, which are the result. clip: greatest norm of the gradient.
+    epochs: over the pictures; 0: none, the student is measured and kept as it is. lr, head_lr: peaks of
+    backbone and heads, cosine to zero after `warmup` steps. ema: decay of the averaged weights, which are
+    the result. clip: greatest norm of the gradient.
     frozen_blocks: blocks that keep their initial weights, with the stem (0: none, stem trained).
     patience: epochs without a better validation SRCC before the run stops. precision: bf16 or fp32.
     """
@@ -54,7 +55,7 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.precision not in ("bf16", "fp32"):
             raise ValueError(f"precision is {self.precision!r}; expected bf16 or fp32")
-        if min(self.epochs, self.patience) < 1 or min(self.warmup, self.frozen_blocks) < 0:
+        if self.patience < 1 or min(self.epochs, self.warmup, self.frozen_blocks) < 0:
             raise ValueError(f"settings out of range: {self}")
         if not (0 < self.lr < 1 and 0 < self.head_lr < 1 and 0 <= self.ema < 1 and self.clip > 0):
             raise ValueError(f"settings out of range: {self}")
@@ -211,6 +212,10 @@ class Run:
         steps = self.schedule.epochs * per_epoch
         sums: dict[str, float] = {}
         count, began = 0, time.monotonic()
+        if steps == 0 and self.best is None:
+            self._end_epoch(0, {}, 0.0)  # the start as it is, measured
+            if self.group.first:
+                self.save()
         if self.bad_epochs < self.schedule.patience:
             for batch in self.objective.stream(self.step, steps, self.group):
                 terms = self.update(batch, steps)

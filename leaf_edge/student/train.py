@@ -38,7 +38,8 @@ SHRINK_PICTURES = 640
 class TrainConfig:
     """Settings of a run; stored with its results.
 
-    size: of `SIZES`. views: both, global or fragments. epochs: over the rated photographs.
+    size: of `SIZES`. views: both, global or fragments. epochs: over the rated photographs; 0: none, what
+    the run starts from is measured and kept.
     rated, chains, unlabelled: photographs, synthetic chains, and pictures that only a teacher judges,
     in a batch. lr, head_lr: of backbone and heads, cosine to zero after `warmup` steps.
     emphasis: faults, between commas, that get more chains than the rest (see `data.EMPHASIS`); a
@@ -67,8 +68,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             raise ValueError(f"size is {self.size!r}; expected one of: {', '.join(SIZES)}")
-        none_below_0 = (self.chains, self.unlabelled, self.warmup)
-        if min(self.epochs, self.rated - 1, self.patience) < 1 or min(none_below_0) < 0:
+        none_below_0 = (self.epochs, self.chains, self.unlabelled, self.warmup)
+        if min(self.rated - 1, self.patience) < 1 or min(none_below_0) < 0:
             raise ValueError(f"settings out of range: {self}")
         if unknown := set(self.emphasised()) - set(FAULTS):
             raise ValueError(
@@ -204,6 +205,8 @@ def run_training(
     """
     if config.unlabelled and not teachers:
         raise ValueError("unlabelled pictures need a teacher to judge them")
+    if not config.epochs and not start:
+        raise ValueError("epochs is 0, and there is no student to start from; expected --start or epochs")
     train = [s for s in samples if s.split == "train"]
     held_out = [s for s in samples if s.split == "val"]
     batches = Batches(train, config.rated, config.chains, config.seed, config.unlabelled, config.emphasised())

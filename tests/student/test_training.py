@@ -179,6 +179,22 @@ def test_a_run_can_begin_from_the_mean_of_several(data: Path, tmp_path: Path) ->
         load_mean([])
 
 
+def test_no_epoch_keeps_and_measures_the_mean(data: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.pt", tmp_path / "b.pt"]
+    for path in paths:
+        save_checkpoint(path, Student(CONFIG.student()))
+    config = TrainConfig(**{**CONFIG.__dict__, "epochs": 0})
+    best = run_training(config, biq2021.load(data), tmp_path / "run", start=paths)
+    for m, p in zip(
+        load_mean(paths).parameters(), load_checkpoint(tmp_path / "run" / "best.pt").parameters(), strict=True
+    ):
+        torch.testing.assert_close(m, p)
+    assert run_training(config, biq2021.load(data), tmp_path / "run", start=paths) == best
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 1
+    with pytest.raises(ValueError, match="no student to start from"):
+        run_training(config, biq2021.load(data), tmp_path / "other")
+
+
 def test_several_teachers_teach_their_mean() -> None:
     students = [
         initial_student(TrainConfig(**{**CONFIG.__dict__, "seed": seed}), None, None) for seed in (1, 2)
@@ -258,7 +274,8 @@ def test_command(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ([], "no initial weights"),
         (["--imagenet", "x", "--unlabelled", "4"], "needs a --teacher"),
         (["--imagenet", "x", "--epochs", "many"], "many"),
-        (["--imagenet", "x", "--epochs", "0"], "out of range"),
+        (["--imagenet", "x", "--epochs", "-1"], "out of range"),
+        (["--imagenet", "x", "--epochs", "0"], "no student to start from"),
         (["--imagenet", "x", "--size", "leaf-xl"], "expected one of: leaf-m, leaf-s"),
     ],
 )
