@@ -260,11 +260,14 @@ def _about(args: argparse.Namespace) -> About:
     from leaf_edge.bundle import Licence
     from leaf_edge.export import About
 
+    figures = _figures(args.checkpoint)
+    pool = figures.get("train", {}).get("pool")
+    unrated = (f"pictures without ratings, judged by a teacher: {pool}",) if pool else ()
     return About(
         args.version,
-        tuple(args.trained_on or _DATA),
+        tuple(args.trained_on or (*_DATA, *unrated)),
         args.commit,
-        _figures(args.checkpoint),
+        figures,
         tuple(Licence(what, licence) for what, licence in (*(args.licence or _LICENCES), _GOLDEN)),
     )
 

@@ -68,6 +68,13 @@ def add_parser(verbs: Any) -> argparse.ArgumentParser:
         help="checkpoint to begin from, of this size or larger (a larger one is cut); of several the mean of "
         "their weights",
     )
+    parser.add_argument(
+        "--pool",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders of pictures without ratings, for --unlabelled (default: the rated ones again)",
+    )
     parser.add_argument("--threads", type=int, help="of torch (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     for name, text in _HELP.items():
@@ -82,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from leaf_edge.datasets import biq2021
+    from leaf_edge.student.data import pictures_in
     from leaf_edge.student.network import CheckpointError
     from leaf_edge.student.run import Progress as Step
     from leaf_edge.student.train import TrainConfig, run_training
@@ -100,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(str(error)) from None
     if config.unlabelled and not args.teacher:
         raise UsageError("--unlabelled needs a --teacher to judge those pictures")
+    if args.pool and not config.unlabelled:
+        raise UsageError("--pool gives pictures that no batch takes: say how many with --unlabelled")
     if not config.epochs and not args.start:
         raise UsageError(
             "--epochs 0 keeps the mean of --start as it is, and there is no student to start from"
@@ -107,6 +117,11 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     samples = biq2021.load(args.data)
+    try:
+        pool = pictures_in(args.pool)
+    except ValueError as error:
+        print(f"leaf-edge: {error}", file=sys.stderr)
+        return ExitCode.INPUT
     columns = (
         TextColumn("epoch {task.fields[epoch]}"),
         BarColumn(),
@@ -132,6 +147,7 @@ def run(args: argparse.Namespace) -> int:
                 imagenet=args.imagenet,
                 teachers=args.teacher,
                 start=args.start,
+                pool=pool,
                 on_step=on_step,
             )
         except CheckpointError as error:

@@ -21,7 +21,9 @@ from leaf_edge.contract import FAULTS, mos_to_unit
 from leaf_edge.datasets.biq2021 import Sample
 from leaf_edge.datasets.faults import Image, apply_fault
 from leaf_edge.datasets.synthetic import CHAIN, make_chain
+from leaf_edge.frames.folder import natural_key
 from leaf_edge.frames.frame import Frame
+from leaf_edge.frames.images import IMAGE_SUFFIXES
 from leaf_edge.views import GRID, PATCH, make_views
 
 CLEAN_MOS = 3.9
@@ -54,6 +56,25 @@ def read_rgb(path: Path) -> Image:
     if image is None:
         raise ValueError(f"{path} cannot be decoded; expected a picture")
     return np.asarray(image, np.uint8)
+
+
+def pictures_in(folders: Sequence[Path]) -> list[Path]:
+    """The images below folders, in a stable order. Raises ValueError where a folder has none, or naming
+    those that no decoder knows: a run of hours must not find them."""
+    found: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is no folder; expected a folder of pictures")
+        below = [p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+        if not below:
+            raise ValueError(f"{folder} holds no image; expected a folder of pictures")
+        found += sorted(below, key=lambda path: natural_key(path.relative_to(folder)))
+    if broken := [str(path) for path in found if not cv2.haveImageReader(str(path))]:
+        raise ValueError(
+            f"{len(broken)} of {len(found)} pictures cannot be decoded: {', '.join(broken[:5])}"
+            f"{', ...' if len(broken) > 5 else ''}; mend or remove them"
+        )
+    return found
 
 
 def views_of(image: Image) -> NDArray[np.uint8]:
@@ -126,6 +147,7 @@ class Batches:
 
     samples: rated photographs (the training side). rated, chains, unlabelled: how many of each in a batch.
     emphasis: faults with more chains (see `EMPHASIS`).
+    pool: pictures without ratings that the unlabelled ones are made of (none: the rated photographs).
     """
 
     def __init__(
@@ -136,8 +158,10 @@ class Batches:
         seed: int,
         unlabelled: int = 0,
         emphasis: Sequence[str] = (),
+        pool: Sequence[Path] = (),
     ) -> None:
         self.samples = list(samples)
+        self.pool = list(pool) or [s.path for s in samples]
         self.emphasis = tuple(emphasis)
         self.rated, self.chains, self.unlabelled, self.seed = rated, chains, unlabelled, seed
         self.clean = [s.path for s in samples if s.mos >= CLEAN_MOS]
@@ -186,13 +210,13 @@ class Batches:
         """Views of a picture that only a teacher can judge: a smaller window, often with a fault, at
         times blended with another. Wide variety is what distillation learns from (Beyer et al.,
         CVPR 2022, arXiv 2106.05237)."""
-        picture = crop(read_rgb(self.samples[rng.integers(len(self.samples))].path), rng, 0.4, 1.8)
+        picture = crop(read_rgb(self.pool[rng.integers(len(self.pool))]), rng, 0.4, 1.8)
         if rng.random() < 0.5:
             fault = FAULTS[rng.integers(len(FAULTS))]
             picture = apply_fault(picture, fault, float(rng.uniform(0.05, 0.8)), rng)
         views = training_views(picture, rng)
         if rng.random() < 0.3:
-            other = training_views(read_rgb(self.samples[rng.integers(len(self.samples))].path), rng)
+            other = training_views(read_rgb(self.pool[rng.integers(len(self.pool))]), rng)
             share = rng.uniform(0.2, 0.8)
             views = np.rint(share * views + (1 - share) * other).astype(np.uint8)
         return views

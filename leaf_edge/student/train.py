@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -186,6 +187,19 @@ class Photographs:
         return self.validation.measure(student)
 
 
+def _digest(pool: Sequence[Path]) -> str:
+    """What tells a pool from another: names and sizes of its pictures, in their order."""
+    told = "".join(f"{path.name}\0{path.stat().st_size}\0" for path in pool)
+    return f"{len(pool)} pictures, {hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+def _pools(start: Sequence[Path], pool: Sequence[Path]) -> list[str]:
+    """The pools that a run's weights learn from: those of the runs that it starts from, and its own."""
+    before = (torch.load(path, map_location="cpu", weights_only=True).get("train", {}) for path in start)
+    told = [text for settings in before for text in settings.get("pool", "").split("; ") if text]
+    return list(dict.fromkeys([*told, *([_digest(pool)] if pool else [])]))
+
+
 def run_training(
     config: TrainConfig,
     samples: Sequence[Sample],
@@ -194,28 +208,35 @@ def run_training(
     imagenet: Path | None = None,
     teachers: Sequence[Path] = (),
     start: Sequence[Path] = (),
+    pool: Sequence[Path] = (),
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> Agreement:
     """Trains `config` on the training side of `samples`; results in `folder` (see `Run`).
 
     imagenet: safetensors with MobileNetV2's weights. start: a checkpoint to begin from, of this size or
     larger, or several: the mean of their weights. teachers: checkpoints of students to distil; without
-    `imagenet` and `start` the run starts from the first one's channels. Returns the best validation
-    agreement. Raises ValueError where unlabelled pictures have no teacher.
+    `imagenet` and `start` the run starts from the first one's channels. pool: pictures without ratings for
+    `config.unlabelled` (none: the rated ones again). Returns the best validation agreement. Raises
+    ValueError where unlabelled pictures have no teacher, or a pool is never used.
     """
     if config.unlabelled and not teachers:
         raise ValueError("unlabelled pictures need a teacher to judge them")
+    if pool and not config.unlabelled:
+        raise ValueError("a pool of pictures is given, and no batch has an unlabelled one; expected both")
     if not config.epochs and not start:
         raise ValueError("epochs is 0, and there is no student to start from; expected --start or epochs")
     train = [s for s in samples if s.split == "train"]
     held_out = [s for s in samples if s.split == "val"]
-    batches = Batches(train, config.rated, config.chains, config.seed, config.unlabelled, config.emphasised())
+    emphasis = config.emphasised()
+    batches = Batches(train, config.rated, config.chains, config.seed, config.unlabelled, emphasis, pool)
     board = Teachers([load_checkpoint(path) for path in teachers]) if teachers else None
     first = load_mean(start) if start else board.first if board is not None else None
+    pools = _pools(start, pool)
+    settings = asdict(config) | ({"pool": "; ".join(pools)} if pools else {})
     cut = first is not None and imagenet is None and not (folder / "last.pt").exists()
     views = batches.views(SHRINK_PICTURES) if cut else None
     student = initial_student(config, imagenet, first if cut else None, views)
     group = Group.from_environment()
     objective = Photographs(batches, Validation(held_out), board)
-    run = Run(config.schedule(), asdict(config), folder, student, objective, group)
+    run = Run(config.schedule(), settings, folder, student, objective, group)
     return run.train(on_step)

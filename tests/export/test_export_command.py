@@ -36,7 +36,8 @@ def command_line(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A checkpoint and a folder that looks like BIQ2021."""
     folder = tmp_path_factory.mktemp("export")
     student = tiny_student()
-    save_checkpoint(folder / "best.pt", student, validation={"srcc": 0.5}, epoch=3)
+    settings = {"pool": "9 pictures, 0123abc"}
+    save_checkpoint(folder / "best.pt", student, validation={"srcc": 0.5}, epoch=3, train=settings)
     data = folder / "data"
     (data / "images").mkdir(parents=True)
     names = groups("train", 20) + groups("val", 60)
@@ -132,7 +133,12 @@ def test_noise_as_the_cameras_frames_is_taken_only_with_a_mark(
     assert "refused: LEAF_E_CALIBRATION_RANDOM" in capsys.readouterr().err and not out.exists()
     assert main([*arguments, "--accept-anyway"]) == ExitCode.OK
     assert "accepted anyway: LEAF_E_CALIBRATION_RANDOM" in capsys.readouterr().err
-    acceptance = load_bundle(out).manifest.acceptance
+    bundle = load_bundle(out)
+    acceptance = bundle.manifest.acceptance
+    assert (
+        "- pictures without ratings, judged by a teacher: 9 pictures, 0123abc"
+        in bundle.contents["card.md"].decode()
+    )
     assert acceptance is not None and acceptance.anyway and "random noise" in acceptance.failures[0]
 
 

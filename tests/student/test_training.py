@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from leaf_edge.contract import FAULTS
 from leaf_edge.datasets import biq2021
 from leaf_edge.student import run as running
 from leaf_edge.student import train as training
-from leaf_edge.student.data import Batch, Batches
+from leaf_edge.student.data import Batch, Batches, pictures_in
 from leaf_edge.student.distil import Teachers
 from leaf_edge.student.group import Group
 from leaf_edge.student.network import Student, StudentConfig, load_checkpoint, load_mean, save_checkpoint
@@ -224,6 +225,71 @@ def test_unlabelled_pictures_are_the_teachers_alone(data: Path, tmp_path: Path) 
     assert after["teacher_mos"] != pytest.approx(before["teacher_mos"], rel=1e-4)
     with pytest.raises(ValueError, match="need a teacher"):
         run_training(TrainConfig(unlabelled=4), train, tmp_path / "none")
+
+
+def write_pool(folder: Path, count: int) -> Path:
+    """Pictures without ratings, in two folders below `folder`."""
+    for i in range(count):
+        path = folder / f"camera{i % 2}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.random.default_rng(100 + i).integers(0, 256, (70, 90, 3), dtype=np.uint8))
+    return folder
+
+
+def test_unlabelled_pictures_come_from_the_pool(data: Path, tmp_path: Path) -> None:
+    train = [s for s in biq2021.load(data) if s.split == "train"]
+    pool = pictures_in([write_pool(tmp_path / "pool", 12)])
+    assert [path.name for path in pool] == [f"{i}.png" for i in (0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11)]
+    own, of_pool = (Batches(train, 4, 1, seed=1, unlabelled=6, pool=p).at(3) for p in ((), pool))
+    assert np.array_equal(own.views[:8], of_pool.views[:8])  # rated pictures and chains are not of the pool
+    assert not any(np.array_equal(a, b) for a, b in zip(own.views[8:], of_pool.views[8:], strict=True))
+    one = Batches(train, 4, 0, seed=1, unlabelled=6, pool=pool[:1]).at(3).views[4:]
+    read = {
+        path for path in pool if np.array_equal(one, Batches(train, 4, 0, 1, 6, (), [path]).at(3).views[4:])
+    }
+    assert read == {pool[0]}
+
+
+def test_a_run_goes_on_with_its_own_pool_alone(data: Path, tmp_path: Path) -> None:
+    samples = biq2021.load(data)
+    save_checkpoint(tmp_path / "teacher.pt", initial_student(CONFIG, None, None))
+    pool = pictures_in([write_pool(tmp_path / "pool", 5)])
+    config = replace(CONFIG, epochs=1, unlabelled=2)
+
+    def run(pool: list[Path]) -> None:
+        run_training(config, samples, tmp_path / "run", teachers=[tmp_path / "teacher.pt"], pool=pool)
+
+    run(pool)
+    run(pool)  # a finished run, again
+    for other in (pool[:4], []):
+        with pytest.raises(ValueError, match=r"a run with other settings \(pool\)"):
+            run(other)
+    mean = tmp_path / "mean"
+    run_training(replace(config, epochs=0, unlabelled=0), samples, mean, start=[tmp_path / "run" / "best.pt"])
+    told = torch.load(mean / "best.pt", weights_only=True)["train"]["pool"]  # its weights learnt from it too
+    assert told.startswith("5 pictures, ") and ";" not in told
+    with pytest.raises(ValueError, match="no batch has an unlabelled one"):
+        run_training(CONFIG, samples, tmp_path / "none", teachers=[tmp_path / "teacher.pt"], pool=pool)
+
+
+def test_a_pool_that_cannot_be_used_is_said_before_the_run(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_checkpoint(tmp_path / "t.pt", initial_student(CONFIG, None, None))
+    pool = write_pool(tmp_path / "pool", 3)
+    (tmp_path / "empty").mkdir()
+    words = ["train", "--data", str(data), "--output", str(tmp_path / "run"), "--rated", "8"]
+    words += ["--teacher", str(tmp_path / "t.pt")]
+    assert main([*words, "--pool", str(pool)]) == 2
+    assert "say how many with --unlabelled" in capsys.readouterr().err
+    words += ["--unlabelled", "2", "--pool", str(pool)]
+    for folder, said in (("empty", "empty holds no image"), ("gone", "gone is no folder")):
+        assert main([*words, str(tmp_path / folder)]) == 4
+        assert said in capsys.readouterr().err
+    (pool / "camera1" / "broken.jpg").write_bytes(b"no picture")
+    assert main(words) == 4
+    assert "1 of 4 pictures cannot be decoded" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_start_that_is_no_checkpoint_or_does_not_fit_is_an_input_that_cannot_be_read(
