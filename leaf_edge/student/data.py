@@ -111,21 +111,6 @@ def training_views(image: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     return views
 
 
-class Variety(NamedTuple):
-    """How pictures that only a teacher judges differ from those on disk. window: least share of a side
-    that is kept. faulty, blended: shares that get a fault, and that are blended with another picture."""
-
-    window: float
-    faulty: float
-    blended: float
-
-
-RATED_AGAIN = Variety(0.4, 0.5, 0.3)
-"""Of rated photographs: the teacher knows them by heart, and only what is changed tells anything."""
-NEW_PICTURES = Variety(0.7, 0.25, 0.1)
-"""Of a pool: its pictures are new to the teacher as they are."""
-
-
 class ChainViews(NamedTuple):
     """views: uint8 [CHAIN, 2, 3, 224, 224], or what a network made of them. severity: float32 [CHAIN] of
     the fault that grows. faults: float32 [CHAIN, 8]."""
@@ -177,7 +162,6 @@ class Batches:
     ) -> None:
         self.samples = list(samples)
         self.pool = list(pool) or [s.path for s in samples]
-        self.variety = NEW_PICTURES if pool else RATED_AGAIN
         self.emphasis = tuple(emphasis)
         self.rated, self.chains, self.unlabelled, self.seed = rated, chains, unlabelled, seed
         self.clean = [s.path for s in samples if s.mos >= CLEAN_MOS]
@@ -223,15 +207,15 @@ class Batches:
         return mixed
 
     def _unlabelled(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Views of a picture that only a teacher can judge: a window of it, some with a fault or blended
-        with another. Wide variety is what distillation learns from (Beyer et al., CVPR 2022, arXiv
-        2106.05237)."""
-        picture = crop(read_rgb(self.pool[rng.integers(len(self.pool))]), rng, self.variety.window, 1.8)
-        if rng.random() < self.variety.faulty:
+        """Views of a picture that only a teacher can judge: a smaller window, often with a fault, at
+        times blended with another. Wide variety is what distillation learns from (Beyer et al.,
+        CVPR 2022, arXiv 2106.05237)."""
+        picture = crop(read_rgb(self.pool[rng.integers(len(self.pool))]), rng, 0.4, 1.8)
+        if rng.random() < 0.5:
             fault = FAULTS[rng.integers(len(FAULTS))]
             picture = apply_fault(picture, fault, float(rng.uniform(0.05, 0.8)), rng)
         views = training_views(picture, rng)
-        if rng.random() < self.variety.blended:
+        if rng.random() < 0.3:
             other = training_views(read_rgb(self.pool[rng.integers(len(self.pool))]), rng)
             share = rng.uniform(0.2, 0.8)
             views = np.rint(share * views + (1 - share) * other).astype(np.uint8)
