@@ -16,6 +16,9 @@ _EXAMPLES = """\
   leaf-edge train --data biq2021/ --imagenet mobilenetv2.safetensors --output runs/leaf-m
   leaf-edge train --size leaf-s --data biq2021/ --teacher runs/leaf-m/best.pt --unlabelled 4 \\
       --frozen-blocks 1 --lr 2.5e-4 --head-lr 5e-4 --warmup 60 --epochs 6 --output runs/leaf-s
+  leaf-edge train --data biq2021/ --start runs/leaf-m/best.pt \\
+      --teacher runs/leaf-m/best.pt runs/leaf-l/best.pt --unlabelled 16 --pool frames/ \\
+      --output runs/more     # frames/: nobody rated them
   leaf-edge train --views fragments --epochs 6 --data biq2021/ --imagenet mobilenetv2.safetensors \\
       --output runs/fragments
 
