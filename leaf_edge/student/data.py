@@ -65,7 +65,8 @@ def pictures_in(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise ValueError(f"{folder} is no folder; expected a folder of pictures")
-        below = [p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+        named = (p for p in folder.rglob("*") if not p.name.startswith("."))  # "._1.jpg" is no picture
+        below = [p for p in named if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
         if not below:
             raise ValueError(f"{folder} holds no image; expected a folder of pictures")
         found += sorted(below, key=lambda path: natural_key(path.relative_to(folder)))

@@ -238,7 +238,10 @@ def write_pool(folder: Path, count: int) -> Path:
 
 def test_unlabelled_pictures_come_from_the_pool(data: Path, tmp_path: Path) -> None:
     train = [s for s in biq2021.load(data) if s.split == "train"]
-    pool = pictures_in([write_pool(tmp_path / "pool", 12)])
+    folder = write_pool(tmp_path / "pool", 12)
+    (folder / "camera0" / "._1.jpg").write_bytes(b"what an archive of another system leaves")
+    (folder / "notes.txt").write_text("not a picture")
+    pool = pictures_in([folder])
     assert [path.name for path in pool] == [f"{i}.png" for i in (0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11)]
     own, of_pool = (Batches(train, 4, 1, seed=1, unlabelled=6, pool=p).at(3) for p in ((), pool))
     assert np.array_equal(own.views[:8], of_pool.views[:8])  # rated pictures and chains are not of the pool
