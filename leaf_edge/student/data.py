@@ -60,7 +60,7 @@ def read_rgb(path: Path) -> Image:
 
 def pictures_in(folders: Sequence[Path]) -> list[Path]:
     """The images below folders, in a stable order. Raises ValueError where a folder has none, or naming
-    those that no decoder knows: a run of hours must not find them."""
+    those that no decoder knows by their first bytes: a run of hours must not find them."""
     found: list[Path] = []
     for folder in folders:
         if not folder.is_dir():
